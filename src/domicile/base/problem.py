@@ -1,0 +1,32 @@
+"""A finding about a document, as a value: where, what, and what would be accepted.
+
+The schema reader, the checks of every slice and the command line all speak in these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "ignored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding about one place of a document.
+
+    `path` is an XML path such as ``domain/devices/disk[2]/target/@dev``, `line` counts from 1 (0: unknown),
+    `accepted` says what would be accepted instead. ``ignored`` marks what nobody knows and nothing uses.
+    """
+
+    path: str
+    message: str
+    line: int = 0
+    accepted: str = ""
+    severity: Severity = "error"
+
+    def sentence(self) -> str:
+        """Say it in one line."""
+        where = f"line {self.line}: {self.path}" if self.line else self.path
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text} (accepted: {self.accepted})" if self.accepted else text

@@ -1,0 +1,59 @@
+"""What a machine needs of the host before QEMU starts, as values.
+
+Device slices return these from `plan` beside their QEMU items; host/ fulfils them and takes them back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something of the host; `origin` is the path of the element that needs it."""
+
+    origin: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tap(Need):
+    """A tap device on a bridge, handed to QEMU as an open descriptor.
+
+    ``token`` stands in the plan's values as ``{fd:token}`` and is replaced by the descriptor's number.
+    """
+
+    token: str
+    bridge: str
+    mac: str
+    name: str = ""
+    link_up: bool = True
+    queues: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Port(Need):
+    """A TCP port of the host for a display: a fixed one, or one from a range.
+
+    ``token`` stands in the plan's values as ``{port:token}``; a VNC display number is ``{display:token}``.
+    """
+
+    token: str
+    fixed: int | None = None
+    low: int = 5900
+    high: int = 65535
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class File(Need):
+    """A file or block device QEMU opens itself: it must exist and be readable (and writable) by QEMU's user."""
+
+    path: str
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Directory(Need):
+    """A directory that must exist for QEMU's user."""
+
+    path: str

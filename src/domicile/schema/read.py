@@ -1,0 +1,168 @@
+"""The reader: XML into declared elements, with every problem of the document collected.
+
+Called by domain/document and by tests; the XML parser is lxml without entities, DTDs or network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxml import etree
+
+from domicile.base.errors import InvalidDocument
+from domicile.base.problem import Problem
+from domicile.schema.field import Field
+from domicile.schema.shape import Element, Shape, Variant
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_PROBLEMS = 100
+_PARSER_OPTIONS: dict[str, Any] = {
+    "resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False, "remove_pis": True,
+    "remove_comments": True, "strip_cdata": True, "collect_ids": False,
+}
+
+
+def parse(text: str | bytes) -> etree._Element:
+    """Parse one document strictly.
+
+    Raises:
+        InvalidDocument: not well-formed, larger than 4 MiB, or with a document type declaration.
+    """
+    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    if len(data) > MAX_BYTES:
+        raise InvalidDocument([Problem("", f"the document has {len(data)} bytes", accepted=f"at most {MAX_BYTES} bytes")])
+    if not data.strip():
+        raise InvalidDocument([Problem("", "the document is empty", accepted="an XML document")])
+    try:
+        root = etree.fromstring(data, etree.XMLParser(**_PARSER_OPTIONS))
+    except etree.XMLSyntaxError as error:
+        line = error.lineno or 0
+        raise InvalidDocument([Problem("", f"not well-formed XML: {error.msg}", line)]) from None
+    except ValueError as error:
+        raise InvalidDocument([Problem("", f"not an XML document: {error}")]) from None
+    info = root.getroottree().docinfo
+    if info.doctype or info.internalDTD is not None:
+        raise InvalidDocument([Problem("", "a document type declaration is not allowed", accepted="XML without a DOCTYPE")])
+    return root
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads elements and collects problems; `ignored` findings are what no declaration knows."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def element(self, shape: Shape, node: etree._Element) -> Any:
+        """Read `node` as an element of this shape."""
+        made = shape.cls()
+        made.source_line = node.sourceline or 0
+        attrs = shape.attrs
+        for name, value in node.items():
+            declared = attrs.get(name)
+            if declared is None:
+                self._unknown(node, f"@{name}")
+                continue
+            try:
+                setattr(made, declared.slot, declared.scalar.parse(value))
+            except ValueError:
+                self._bad(node, declared, value)
+        elements = shape.elements
+        for sub in node:
+            declared = elements.get(sub.tag)
+            if declared is None:
+                if isinstance(sub.tag, str):
+                    self._unknown(sub, "")
+                else:
+                    self.problem(node, "an entity reference is not allowed here", "plain text")
+                continue
+            self._child(made, declared, sub)
+        if shape.text is not None:
+            value = node.text or ""
+            try:
+                setattr(made, shape.text.slot, shape.text.scalar.parse(value) if value else None)
+            except ValueError:
+                self._bad(node, shape.text, value)
+        return made
+
+    def _child(self, made: Any, declared: Field, sub: etree._Element) -> None:
+        kind = declared.kind
+        if kind == "flag":
+            setattr(made, declared.slot, True)
+            return
+        if kind == "raw":
+            setattr(made, declared.slot, sub)
+            return
+        if declared.of is None:
+            text = sub.text or ""
+            for name in sub.keys():
+                self._unknown(sub, f"@{name}")
+            try:
+                value = declared.scalar.parse(text)
+            except ValueError:
+                self._bad(sub, declared, text)
+                return
+        else:
+            value = self._nested(declared, sub)
+            if value is None:
+                return
+        if kind == "children":
+            getattr(made, declared.slot).append(value)
+        elif getattr(made, declared.slot) is None:
+            setattr(made, declared.slot, value)
+        else:
+            self._unknown(sub, "", "stands more than once; the first counts")
+
+    def _nested(self, declared: Field, sub: etree._Element) -> Any:
+        of = declared.of
+        if isinstance(of, Variant):
+            word = sub.get(of.attribute)
+            cls = of.cases.get(word) if word is not None else of.otherwise
+            if cls is None:
+                if word is None:
+                    self.problem(sub, f"element '{sub.tag}' has no attribute '{of.attribute}'", ", ".join(of.cases))
+                else:
+                    self.problem(
+                        sub, f"attribute '{of.attribute}' of element '{sub.tag}' has the value '{word}'", ", ".join(of.cases),
+                        f"@{of.attribute}",
+                    )
+                return None
+            return self.element(cls.shape, sub)
+        if isinstance(of, type) and issubclass(of, Element):
+            return self.element(of.shape, sub)
+        return of.read(self, sub)
+
+    def _bad(self, node: etree._Element, declared: Field, value: str) -> None:
+        shown = value if len(value) <= 200 else value[:200] + "…"
+        if declared.kind == "attr":
+            message = f"attribute '{declared.name}' of element '{node.tag}' has the value '{shown}'"
+            self.problem(node, message, declared.scalar.accepted, f"@{declared.name}")
+        else:
+            self.problem(node, f"element '{node.tag}' has the value '{shown}'", declared.scalar.accepted)
+
+    def problem(self, node: etree._Element, message: str, accepted: str = "", step: str = "") -> None:
+        """Record that this place of the document is wrong."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(path_of(node, step), message, node.sourceline or 0, accepted))
+
+    def _unknown(self, node: etree._Element, step: str, why: str = "") -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            what = f"attribute '{step[1:]}' of element '{node.tag}'" if step else f"element '{node.tag}'"
+            message = f"{what} {why or 'is not known and has no effect'}"
+            self.problems.append(Problem(path_of(node, step), message, node.sourceline or 0, severity="ignored"))
+
+
+def path_of(node: etree._Element, step: str = "") -> str:
+    """Say where a node stands: ``devices/disk[2]/target/@dev``; the root itself is the empty path."""
+    steps: list[str] = [step] if step else []
+    current: etree._Element | None = node
+    while current is not None:
+        parent = current.getparent()
+        if parent is None:
+            break
+        name = str(current.tag)
+        before = sum(1 for _ in current.itersiblings(current.tag, preceding=True))
+        after = next(iter(current.itersiblings(current.tag)), None)
+        steps.append(f"{name}[{before + 1}]" if before or after is not None else name)
+        current = parent
+    return "/".join(reversed(steps))

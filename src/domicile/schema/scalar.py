@@ -1,0 +1,142 @@
+"""Scalars: how one value stands in an attribute or a text, and what would be accepted there.
+
+Every declared field names one; the reader and the writer call them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from domicile.base import ids
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One kind of value: `parse` raises ValueError on anything else, `show` gives libvirt's text form."""
+
+    name: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str]
+    accepted: str
+    values: tuple[str, ...] = ()
+
+
+def _plain(text: str) -> str:
+    return text
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
+
+
+_DIGITS = frozenset("0123456789")
+_SPACES = " \t\n\r\v\f"
+
+
+def _integer(text: str) -> int:
+    body = text.lstrip(_SPACES)
+    digits = body[1:] if body[:1] in "+-" else body
+    if not digits or not _DIGITS.issuperset(digits) or len(digits) > 20:
+        raise ValueError
+    return int(body)
+
+
+def _bounded(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = _integer(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _any_base(text: str) -> int:
+    """Read as C's strtol does with base 0: decimal, 0x… or 0… octal."""
+    if len(text) > 24 or "_" in text:
+        raise ValueError
+    body = text.strip(_SPACES)
+    if len(body) > 1 and body[0] == "0" and _DIGITS.issuperset(body):
+        return int(body, 8)
+    return int(body, 0)
+
+
+def integer(low: int, high: int) -> Scalar:
+    """A decimal number between two bounds, both included."""
+    return Scalar("integer", _bounded(low, high), str, f"a whole number from {low} to {high}")
+
+
+def hexadecimal(width: int, high: int) -> Scalar:
+    """A number written as 0x with `width` digits and read in any base C knows."""
+
+    def parse(text: str) -> int:
+        value = _any_base(text)
+        if not 0 <= value <= high:
+            raise ValueError
+        return value
+
+    return Scalar("hexadecimal", parse, lambda value: f"0x{value:0{width}x}", f"a number from 0 to {high:#x}")
+
+
+def enum(*values: str) -> Scalar:
+    """One word of a fixed list."""
+    known = dict.fromkeys(values)
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError
+        return text
+
+    return Scalar("enum", parse, _plain, ", ".join(values), values)
+
+
+def _switch(yes: str, no: str) -> Scalar:
+    table = {yes: True, no: False}
+
+    def parse(text: str) -> bool:
+        try:
+            return table[text]
+        except KeyError:
+            raise ValueError from None
+
+    return Scalar("switch", parse, lambda value: yes if value else no, f"{yes}, {no}", (yes, no))
+
+
+def _known(parse: Callable[[str], str | None]) -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        value = parse(text)
+        if value is None:
+            raise ValueError
+        return value
+
+    return checked
+
+
+def _name(text: str) -> str:
+    if not text or text.strip() == "" or "/" in text or "\n" in text or text in (".", ".."):
+        raise ValueError
+    return text
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or "\0" in text:
+        raise ValueError
+    return text
+
+
+STR = Scalar("string", _plain, _plain, "any text")
+FILLED = Scalar("string", _filled, _plain, "a text that is not empty")
+NAME = Scalar("name", _name, _plain, "a name that is not empty and has neither a slash nor a line break")
+PATH = Scalar("path", _path, _plain, "an absolute path")
+INT = integer(-(2**31), 2**31 - 1)
+UINT = integer(0, 2**32 - 1)
+PUINT = integer(1, 2**32 - 1)
+ULONG = integer(0, 2**64 - 1)
+YES_NO = _switch("yes", "no")
+ON_OFF = _switch("on", "off")
+UUID = Scalar("uuid", _known(ids.parse_uuid), _plain, "a UUID such as c47e19d5-b25c-4581-8a95-fcb1cb02fd04")
+MAC = Scalar("mac", _known(ids.parse_mac), _plain, "a MAC address such as 52:54:00:8c:ed:f9")

@@ -1,0 +1,92 @@
+"""The writer: declared elements into libvirt's exact text form.
+
+Called by domain/document; attributes in single quotes, two spaces a level, an element without content closed at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lxml import etree
+
+from domicile.schema.shape import Element, Shape
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
+_SPECIAL = frozenset("&<>'\"")
+_CONTROL = {c: None for c in range(32) if c not in (9, 10, 13)}
+
+
+def escape(value: str) -> str:
+    """Escape a text for an attribute or an element; control characters XML cannot hold are dropped."""
+    if _SPECIAL.isdisjoint(value) and value.isprintable():
+        return value
+    return value.translate(_CONTROL).translate(_ESCAPES)
+
+
+def write(made: Element, *, secrets: bool = True, tag: str = "") -> str:
+    """Write one element and all below it; without `secrets`, fields declared secret are left out."""
+    lines: list[str] = []
+    _element(made.shape, made, "", lines, secrets, tag or made.shape.tag)
+    return "\n".join(lines) + "\n"
+
+
+def _element(shape: Shape, made: Any, indent: str, lines: list[str], secrets: bool, tag: str) -> None:
+    head = f"{indent}<{tag}"
+    for declared in shape.attrs.values():
+        value = getattr(made, declared.slot)
+        if value is not None and (secrets or not declared.secret):
+            shown = declared.scalar.show(value)
+            if not shown.isalnum():
+                shown = escape(shown)
+            head += f" {declared.name}='{shown}'"
+    start = len(lines)
+    lines.append(head)
+    deeper = indent + "  "
+    for declared in shape.elements.values():
+        value = getattr(made, declared.slot)
+        if value is None or value is False:
+            continue
+        kind = declared.kind
+        if kind == "flag":
+            lines.append(f"{deeper}<{declared.name}/>")
+        elif kind == "raw":
+            lines.extend(_raw(value, deeper))
+        elif kind == "children":
+            for item in value:
+                _value(declared, item, deeper, lines, secrets)
+        else:
+            _value(declared, value, deeper, lines, secrets)
+    if shape.text is not None:
+        value = getattr(made, shape.text.slot)
+        if value is not None and (secrets or not shape.text.secret):
+            shown = escape(shape.text.scalar.show(value))
+            lines[start] = f"{head}>{shown}</{tag}>" if len(lines) == start + 1 else f"{head}>{shown}"
+            if len(lines) > start + 1:
+                lines.append(f"{indent}</{tag}>")
+            return
+    if len(lines) == start + 1:
+        lines[start] = head + "/>"
+    else:
+        lines[start] = head + ">"
+        lines.append(f"{indent}</{tag}>")
+
+
+def _value(declared: Any, value: Any, indent: str, lines: list[str], secrets: bool) -> None:
+    if declared.of is None:
+        lines.append(f"{indent}<{declared.name}>{escape(declared.scalar.show(value))}</{declared.name}>")
+        return
+    if isinstance(value, Element):
+        start = len(lines)
+        _element(value.shape, value, indent, lines, secrets, declared.name)
+        if not declared.keep_empty and len(lines) == start + 1 and lines[start] == f"{indent}<{declared.name}/>":
+            del lines[start]
+        return
+    declared.of.write(value, indent, lines, secrets)
+
+
+def _raw(node: etree._Element, indent: str) -> list[str]:
+    """Write a verbatim element, re-indented only where it stands alone on its line."""
+    etree.cleanup_namespaces(node)
+    text = etree.tostring(node, encoding="unicode", with_tail=False)
+    lines = text.split("\n")
+    return [indent + lines[0], *lines[1:]]
