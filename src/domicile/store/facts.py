@@ -1,0 +1,60 @@
+"""Facts: what domains are looked up by (MAC, disk source, bridge…), kept in step with every definition.
+
+Called by `revisions` inside the definition's transaction, and by `store.Store` for queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from domicile.store.tables import domain, fact
+from domicile.store.values import Fact, Match
+
+# PostgreSQL refuses index entries above 2,704 bytes; three such columns share one.
+_LONGEST = 200
+_COLUMNS = (fact.c.kind, fact.c.value, fact.c.path)
+_OF_DOMAIN = select(*_COLUMNS).where(fact.c.domain == bindparam("domain_"))
+_ADD = insert(fact)
+_REMOVE = delete(fact).where(
+    fact.c.domain == bindparam("domain_"), *(column == bindparam(f"{column.name}_") for column in _COLUMNS)
+)
+_FIND = (
+    select(domain.c.uuid, domain.c.name, fact.c.path, fact.c.value)
+    .join_from(fact, domain, fact.c.domain == domain.c.id)
+    .where(fact.c.kind == bindparam("kind"), fact.c.value == bindparam("value"), domain.c.undefined_at.is_(None))
+    .order_by(domain.c.name, fact.c.path)
+)
+
+
+def replace(connection: Connection, domain_id: int, facts: Iterable[Fact], *, fresh: bool) -> None:
+    """Make these the facts of a domain, writing only what differs; `fresh` says that it has none yet."""
+    wanted = {(shortened(kind), shortened(value), shortened(path)) for kind, value, path in facts}
+    if not fresh:
+        present = {(row.kind, row.value, row.path) for row in connection.execute(_OF_DOMAIN, {"domain_": domain_id})}
+        gone = present - wanted
+        wanted -= present
+        if gone:
+            connection.execute(
+                _REMOVE, [{"domain_": domain_id, "kind_": k, "value_": v, "path_": p} for k, v, p in gone]
+            )
+    if wanted:
+        connection.execute(
+            _ADD, [{"domain": domain_id, "kind": k, "value": v, "path": p} for k, v, p in sorted(wanted)]
+        )
+
+
+def find(connection: Connection, kind: str, value: str) -> list[Match]:
+    """Find the defined domains that have this fact."""
+    rows = connection.execute(_FIND, {"kind": shortened(kind), "value": shortened(value)})
+    return [Match(uuid, name, path, value) for uuid, name, path, _ in rows]
+
+
+def shortened(value: str) -> str:
+    """Cut what is too long for an index; a hash of the whole keeps two long values apart."""
+    if len(value) <= _LONGEST:
+        return value
+    digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return f"{value[: _LONGEST - 25]}…{digest}"

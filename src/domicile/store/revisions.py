@@ -1,0 +1,285 @@
+"""Definitions as an append-only line of revisions: every change adds one, nothing is ever lost.
+
+Functions over a Connection in a transaction; called by `store.Store`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Select, bindparam, insert, or_, select, update
+
+from domicile.base.errors import Conflict, NotFound
+from domicile.base.ids import parse_uuid
+from domicile.store import clock, document, facts
+from domicile.store.tables import domain, revision
+from domicile.store.values import Author, Draft, Head, Revision
+
+
+class Place(NamedTuple):
+    """Where a domain stands: its row's number, its names, its head, when it was undefined."""
+
+    id: int
+    uuid: str
+    name: str
+    head: int
+    undefined_at: int | None
+
+
+_to_json = msgspec.json.Encoder().encode
+_from_json = msgspec.json.Decoder(dict[str, Any]).decode
+_all_from_json = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+_LIVE = domain.c.undefined_at.is_(None)
+_ROW = select(domain.c.id, domain.c.uuid, domain.c.name, domain.c.head, domain.c.undefined_at)
+_RIVALS = _ROW.where(
+    or_(domain.c.uuid == bindparam("uuid_"), (domain.c.name == bindparam("name_")) & _LIVE)
+).with_for_update()
+_NEW_DOMAIN = insert(domain).returning(domain.c.id)
+_NEW_REVISION = insert(revision)
+_MOVE_HEAD = (
+    update(domain)
+    .where(domain.c.id == bindparam("id_"), domain.c.head == bindparam("parent_"))
+    .values({name: bindparam(name) for name in ("name", "head", "undefined_at", "summary")})
+)
+_REVISIONS = select(revision, domain.c.uuid.label("domain_uuid")).join_from(revision, domain)
+_HISTORY = _REVISIONS.where(revision.c.domain == bindparam("domain_")).order_by(revision.c.n)
+_ONE = _REVISIONS.where(revision.c.domain == bindparam("domain_"), revision.c.n == bindparam("n_"))
+_HEAD_DOCUMENT = (
+    select(revision.c.document)
+    .join_from(domain, revision, (revision.c.domain == domain.c.id) & (revision.c.n == domain.c.head))
+    .where(domain.c.uuid == bindparam("uuid_"), _LIVE)
+)
+_HEADS = select(domain.c.uuid, domain.c.name, domain.c.head, domain.c.autostart, domain.c.summary).where(_LIVE)
+
+
+def define(
+    connection: Connection, draft: Draft, author: Author, why: str, expect_head: int | None, kind: str
+) -> Revision:
+    """Store a definition as the domain's next revision, with its facts.
+
+    Raises: Conflict where the name or the uuid is another's, or the head is not the expected one.
+    """
+    row = _row_for(connection, draft, kind)
+    live_head = row.head if row and row.undefined_at is None else 0
+    if expect_head is not None and expect_head != live_head:
+        found = f"at revision {live_head}" if live_head else "not defined"
+        raise Conflict(
+            f"the domain '{draft.name}' ({draft.uuid}) changed meanwhile: it is {found}, not at {expect_head}"
+        )
+    made = Revision(
+        uuid=draft.uuid,
+        name=draft.name,
+        n=row.head + 1 if row else 1,
+        kind=kind,
+        at=clock.to_datetime(clock.now()),
+        author=author,
+        why=why,
+        parent=row.head if row else 0,
+        packed=document.pack(draft.authored, draft.completed, draft.report),
+    )
+    summary = _to_json(draft.summary).decode()
+    if row is None:
+        domain_id = _new_domain(connection, made, summary)
+    else:
+        domain_id = row.id
+        _move_head(connection, domain_id, made, None, summary)
+    _append(connection, domain_id, made)
+    facts.replace(connection, domain_id, draft.facts, fresh=row is None)
+    return made
+
+
+def undefine(connection: Connection, key: str, author: Author, why: str) -> Revision:
+    """Take a domain out of service; its history stays. Raises: NotFound."""
+    row = _live_row(connection, key)
+    now = clock.now()
+    made = Revision(
+        row.uuid, row.name, row.head + 1, "undefine", clock.to_datetime(now), author, why, row.head, document.EMPTY
+    )
+    _move_head(connection, row.id, made, now, None)
+    connection.execute(update(domain).where(domain.c.id == row.id).values(autostart=False))
+    _append(connection, row.id, made)
+    return made
+
+
+def undelete(connection: Connection, key: str, author: Author, why: str) -> Revision:
+    """Bring an undefined domain back as it was.
+
+    Raises: NotFound; Conflict where it is defined, or its name was taken meanwhile.
+    """
+    row = any_row(connection, key)
+    if row.undefined_at is None:
+        raise Conflict(f"the domain '{row.name}' ({row.uuid}) is defined; there is nothing to undelete")
+    rival = _first(connection, _ROW.where(domain.c.name == row.name, _LIVE))
+    if rival is not None:
+        raise Conflict(
+            f"cannot undelete the domain '{row.name}' ({row.uuid}): the name belongs to the domain {rival.uuid} now"
+        )
+    last = (
+        _REVISIONS.where(revision.c.domain == row.id, revision.c.kind != "undefine")
+        .order_by(revision.c.n.desc())
+        .limit(1)
+    )
+    old = _revision(connection.execute(last).one())
+    made = replace(
+        old,
+        n=row.head + 1,
+        kind="undelete",
+        at=clock.to_datetime(clock.now()),
+        author=author,
+        why=why,
+        parent=old.n,
+    )
+    _move_head(connection, row.id, replace(made, parent=row.head), None, None)
+    _append(connection, row.id, made)
+    return made
+
+
+def history(connection: Connection, key: str) -> list[Revision]:
+    """Return all revisions, the first one first, of a defined or undefined domain. Raises: NotFound."""
+    row = any_row(connection, key)
+    return [_revision(found) for found in connection.execute(_HISTORY, {"domain_": row.id})]
+
+
+def one(connection: Connection, key: str, n: int) -> Revision:
+    """Return one revision. Raises: NotFound."""
+    row = any_row(connection, key)
+    found = connection.execute(_ONE, {"domain_": row.id, "n_": n}).first()
+    if found is None:
+        raise NotFound(f"the domain '{row.name}' ({row.uuid}) has no revision {n} (accepted: 1 to {row.head})")
+    return _revision(found)
+
+
+def heads(connection: Connection) -> list[Head]:
+    """Return all defined domains in the order they were first defined, without their documents."""
+    rows = connection.execute(_HEADS.order_by(domain.c.id)).all()
+    # One JSON list is decoded three times as fast as 10,000 small documents.
+    summaries = _all_from_json("[" + ",".join([row[4] for row in rows]) + "]")
+    return [Head(row[0], row[1], row[2], bool(row[3]), s) for row, s in zip(rows, summaries, strict=True)]
+
+
+def head(connection: Connection, key: str) -> Head:
+    """Return one defined domain. Raises: NotFound."""
+    row = _live_row(connection, key)
+    uuid, name, n, autostart, summary = connection.execute(_HEADS.where(domain.c.id == row.id)).one()
+    return Head(uuid, name, n, bool(autostart), _from_json(summary))
+
+
+def head_document(connection: Connection, uuid: str) -> bytes:
+    """Return the packed texts of a defined domain. Raises: NotFound."""
+    packed = connection.execute(_HEAD_DOCUMENT, {"uuid_": uuid}).scalar()
+    if packed is None:
+        raise NotFound(f"no domain has the uuid {uuid}")
+    return bytes(packed)
+
+
+def set_autostart(connection: Connection, key: str, on: bool) -> None:
+    """Say whether the daemon starts a domain by itself. Raises: NotFound."""
+    row = _live_row(connection, key)
+    connection.execute(update(domain).where(domain.c.id == row.id).values(autostart=on))
+
+
+def any_row(connection: Connection, key: str) -> Place:
+    """Find a domain by uuid or name, defined or not; of several the defined one, else the last undefined."""
+    uuid = parse_uuid(key)
+    row = _first(connection, _ROW.where(domain.c.uuid == uuid)) if uuid else None
+    if row is None:
+        by_name = _ROW.where(domain.c.name == key)
+        row = _first(connection, by_name.where(_LIVE))
+        row = row or _first(connection, by_name.order_by(domain.c.undefined_at.desc()))
+    if row is None:
+        raise NotFound(f"no domain has the name or uuid '{key}'")
+    return row
+
+
+def _first(connection: Connection, wanted: Select[Any]) -> Place | None:
+    row = connection.execute(wanted).first()
+    return None if row is None else Place(*row)
+
+
+def _live_row(connection: Connection, key: str) -> Place:
+    row = any_row(connection, key)
+    if row.undefined_at is not None:
+        raise NotFound(f"the domain '{row.name}' ({row.uuid}) is not defined; it can be undeleted")
+    return row
+
+
+def _row_for(connection: Connection, draft: Draft, kind: str) -> Place | None:
+    """Return the row that the draft is the next revision of, or None where it is a new domain's first."""
+    mine = None
+    for row in connection.execute(_RIVALS, {"uuid_": draft.uuid, "name_": draft.name}):
+        found = Place(*row)
+        if found.uuid != draft.uuid:
+            raise Conflict(
+                f"domain '{draft.name}' already exists with uuid {found.uuid}; {draft.uuid} cannot have its name"
+            )
+        mine = found
+    if mine is not None and mine.undefined_at is None and mine.name != draft.name and kind != "rename":
+        raise Conflict(f"uuid {draft.uuid} already belongs to domain '{mine.name}'; '{draft.name}' cannot have it")
+    if kind == "rename" and (mine is None or mine.undefined_at is not None):
+        raise NotFound(f"no domain has the uuid {draft.uuid}")
+    return mine
+
+
+def _new_domain(connection: Connection, made: Revision, summary: str) -> int:
+    values = {
+        "uuid": made.uuid,
+        "name": made.name,
+        "head": made.n,
+        "leaf_head": 0,
+        "autostart": False,
+        "undefined_at": None,
+        "owner": made.author.user,
+        "summary": summary,
+    }
+    return int(connection.execute(_NEW_DOMAIN, values).scalar_one())
+
+
+def _move_head(
+    connection: Connection, domain_id: int, made: Revision, undefined_at: int | None, summary: str | None
+) -> None:
+    """Make a revision the head; only if the head is still its parent."""
+    values: dict[str, Any] = {"name": made.name, "head": made.n, "undefined_at": undefined_at}
+    if summary is None:
+        statement = update(domain).where(domain.c.id == domain_id, domain.c.head == made.parent).values(**values)
+        moved = connection.execute(statement)
+    else:
+        values |= {"summary": summary, "id_": domain_id, "parent_": made.parent}
+        moved = connection.execute(_MOVE_HEAD, values)
+    if moved.rowcount != 1:
+        raise Conflict(f"the domain '{made.name}' ({made.uuid}) changed meanwhile")
+
+
+def _append(connection: Connection, domain_id: int, made: Revision) -> None:
+    connection.execute(
+        _NEW_REVISION,
+        {
+            "domain": domain_id,
+            "n": made.n,
+            "kind": made.kind,
+            "name": made.name,
+            "at": clock.from_datetime(made.at),
+            "author_user": made.author.user,
+            "author_client": made.author.client,
+            "author_command": made.author.command,
+            "why": made.why,
+            "parent": made.parent,
+            "document": made.packed,
+        },
+    )
+
+
+def _revision(row: Any) -> Revision:
+    return Revision(
+        uuid=row.domain_uuid,
+        name=row.name,
+        n=row.n,
+        kind=row.kind,
+        at=clock.to_datetime(row.at),
+        author=Author(row.author_user, row.author_client, row.author_command),
+        why=row.why,
+        parent=row.parent,
+        packed=bytes(row.document),
+    )

@@ -1,0 +1,217 @@
+"""The store's face: each method one unit of work, one transaction, durable when it returns.
+
+The service calls it from worker threads; every method is safe from any thread, and readers never wait for the writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from domicile.store import actions, claims, document, leaf_index, machines, projections, revisions, schema
+from domicile.store import facts as fact_index
+from domicile.store.engine import Database
+from domicile.store.values import (
+    Action,
+    Author,
+    Claim,
+    Draft,
+    Fact,
+    Head,
+    Kind,
+    MachineRecord,
+    Match,
+    Op,
+    Revision,
+)
+
+# How many changed domains one transaction indexes: the writer is never held for much longer than 0.1 s.
+_LEAF_BATCH = 100
+
+
+class Store:
+    """All that Domicile knows of its domains. Every method may raise HostFailure where the database fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open a database, made or upgraded where needed: ``sqlite:////absolute/path`` or ``postgresql://…``."""
+        database = Database(url)
+        try:
+            schema.ensure(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    # Definitions.
+
+    def define(
+        self,
+        draft: Draft,
+        author: Author,
+        why: str = "",
+        *,
+        expect_head: int | None = None,
+        kind: Kind = "define",
+    ) -> Revision:
+        """Store a definition as its domain's next revision; `expect_head` 0 says that it must be a new domain.
+
+        Raises: Conflict where name or uuid belong to another domain, or the head is not the expected one.
+        """
+        with self._database.write() as connection:
+            return revisions.define(connection, draft, author, why, expect_head, kind)
+
+    def rename(self, draft: Draft, author: Author, why: str = "", *, expect_head: int | None = None) -> Revision:
+        """Store a definition that gives its domain another name. Raises: NotFound, Conflict."""
+        return self.define(draft, author, why, expect_head=expect_head, kind="rename")
+
+    def undefine(self, key: str, author: Author, why: str = "") -> Revision:
+        """Take a domain (by uuid or name) out of service; its history stays. Raises: NotFound."""
+        with self._database.write() as connection:
+            return revisions.undefine(connection, key, author, why)
+
+    def undelete(self, key: str, author: Author, why: str = "") -> Revision:
+        """Bring an undefined domain back as it was. Raises: NotFound, Conflict where its name was taken."""
+        with self._database.write() as connection:
+            return revisions.undelete(connection, key, author, why)
+
+    def set_autostart(self, key: str, on: bool) -> None:
+        """Say whether the daemon starts a domain by itself. Raises: NotFound."""
+        with self._database.write() as connection:
+            revisions.set_autostart(connection, key, on)
+
+    def heads(self) -> list[Head]:
+        """Return all defined domains, without their documents."""
+        with self._database.read() as connection:
+            return revisions.heads(connection)
+
+    def head(self, key: str) -> Head:
+        """Return one defined domain by uuid or name. Raises: NotFound."""
+        with self._database.read() as connection:
+            return revisions.head(connection, key)
+
+    def history(self, key: str) -> list[Revision]:
+        """Return all revisions of a domain, defined or not, the first one first. Raises: NotFound."""
+        with self._database.read() as connection:
+            return revisions.history(connection, key)
+
+    def revision(self, key: str, n: int) -> Revision:
+        """Return one revision of a domain, defined or not. Raises: NotFound."""
+        with self._database.read() as connection:
+            return revisions.one(connection, key, n)
+
+    def completed_text(self, uuid: str) -> str:
+        """Return the completed document of a defined domain. Raises: NotFound."""
+        with self._database.read() as connection:
+            return document.completed(revisions.head_document(connection, uuid))
+
+    def authored_text(self, uuid: str) -> str:
+        """Return the document of a defined domain as its author wrote it. Raises: NotFound."""
+        with self._database.read() as connection:
+            return document.unpack(revisions.head_document(connection, uuid))[2]
+
+    # Questions.
+
+    def find(self, kind: str, value: str) -> list[Match]:
+        """Find the defined domains that have a fact."""
+        with self._database.read() as connection:
+            return fact_index.find(connection, kind, value)
+
+    def find_leaf(self, path: str, op: Op, value: str) -> list[Match]:
+        """Find the defined domains with a leaf at `path` for which `op value` holds.
+
+        A path is ``devices/interface/mac/@address``; ``*`` stands for anything in a step, ``**`` for any steps,
+        ``disk[2]`` for the second, ``disk`` for any. Raises: InvalidRequest.
+        """
+        self.catch_up()
+        with self._database.read() as connection:
+            return leaf_index.find(connection, path, op, value)
+
+    def catch_up(self, limit: int | None = None) -> int:
+        """Index the leaves of changed domains, all or `limit`; good to call when idle. Return how many there were."""
+        with self._database.read() as connection:
+            if not leaf_index.is_stale(connection):
+                return 0
+        done = 0
+        while limit is None or done < limit:
+            with self._database.write() as connection:
+                step = leaf_index.catch_up(connection, min(_LEAF_BATCH, (limit or _LEAF_BATCH + done) - done))
+            if step == 0:
+                break
+            done += step
+        return done
+
+    def rebuild_projections(self, reader: Callable[[str], tuple[Mapping[str, Any], Sequence[Fact]]]) -> int:
+        """Make summaries, facts and leaves anew; `reader` gives summary and facts of a completed document."""
+        with self._database.write() as connection:
+            rebuilt = projections.rebuild(connection, reader)
+        self.catch_up()
+        return rebuilt
+
+    # Machines.
+
+    def put_machine(self, record: MachineRecord) -> None:
+        """Store what finds a running machine again, in place of what was stored."""
+        with self._database.write() as connection:
+            machines.put(connection, record)
+
+    def observe_machine(self, uuid: str, state: int, reason: int) -> None:
+        """Note the state a machine was last seen in. Raises: NotFound."""
+        with self._database.write() as connection:
+            machines.observe(connection, uuid, state, reason)
+
+    def get_machines(self, host: str | None = None) -> list[MachineRecord]:
+        """Return the records of all running machines, or of one host's."""
+        with self._database.read() as connection:
+            return machines.everyone(connection, host)
+
+    def drop_machine(self, uuid: str) -> None:
+        """Forget a machine that no longer runs."""
+        with self._database.write() as connection:
+            machines.drop(connection, uuid)
+
+    # Claims.
+
+    def register_host(self, name: str) -> None:
+        """Make a host known, before its first claim."""
+        with self._database.write() as connection:
+            claims.register_host(connection, name)
+
+    def claim(self, uuid: str, host: str) -> Claim:
+        """Take the right to run a domain. Raises: Conflict where it is held."""
+        with self._database.write() as connection:
+            return claims.take(connection, uuid, host)
+
+    def release(self, held: Claim) -> bool:
+        """Give a claim back; False where it changed hands meanwhile."""
+        with self._database.write() as connection:
+            return claims.release(connection, held)
+
+    def claim_of(self, uuid: str) -> Claim | None:
+        """Return who may run a domain now."""
+        with self._database.read() as connection:
+            return claims.of(connection, uuid)
+
+    def claims_held_by(self, host: str) -> list[Claim]:
+        """Return all claims of a host; its daemon asks after a restart."""
+        with self._database.read() as connection:
+            return claims.held_by(connection, host)
+
+    # The action log.
+
+    def log(self, *done: Action) -> None:
+        """Add actions to the log."""
+        with self._database.write() as connection:
+            actions.log(connection, done)
+
+    def actions(self, uuid: str | None = None, limit: int = 100) -> list[Action]:
+        """Return the last actions, of all or of one domain, the newest first."""
+        with self._database.read() as connection:
+            return actions.recent(connection, uuid, limit)

@@ -1,0 +1,163 @@
+"""The tables as SQLAlchemy knows them; the migrations make them (a test holds both to be equal).
+
+Used by the other modules of the store. Times are microseconds since 1970 in UTC, exact and the same everywhere.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+BigKey = BigInteger().with_variant(Integer, "sqlite")
+
+# A live domain has `undefined_at` NULL; its history stays when it is set. `leaf_head` is the revision its leaves show.
+domain = Table(
+    "domain",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("uuid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("head", Integer, nullable=False),
+    Column("leaf_head", Integer, nullable=False),
+    Column("autostart", Boolean, nullable=False),
+    Column("undefined_at", BigInteger),
+    Column("owner", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+)
+Index("domain_uuid", domain.c.uuid, unique=True)
+Index(
+    "domain_live_name",
+    domain.c.name,
+    unique=True,
+    sqlite_where=text("undefined_at IS NULL"),
+    postgresql_where=text("undefined_at IS NULL"),
+)
+Index("domain_name", domain.c.name)
+Index(
+    "domain_stale_leaves",
+    domain.c.id,
+    sqlite_where=text("leaf_head <> head"),
+    postgresql_where=text("leaf_head <> head"),
+)
+
+# Append-only: triggers refuse UPDATE and DELETE. `document` holds the three texts, see document.py.
+revision = Table(
+    "revision",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("domain", BigKey, ForeignKey("domain.id", name="revision_domain_fk"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("author_user", Text, nullable=False),
+    Column("author_client", Text, nullable=False),
+    Column("author_command", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("parent", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+Index("revision_domain_n", revision.c.domain, revision.c.n, unique=True)
+
+# Projection of the head: what domains are looked up by. Always written in the definition's own transaction.
+fact = Table(
+    "fact",
+    metadata,
+    Column("domain", BigKey, ForeignKey("domain.id", name="fact_domain_fk"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("fact_kind_value", fact.c.kind, fact.c.value)
+
+# Projection of every leaf as an inverted index: path → pair (path and value) → domains. The ids of paths and pairs are
+# hashes of what they stand for, so no daemon needs to ask before it writes.
+leaf_path = Table(
+    "leaf_path",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+)
+leaf_pair = Table(
+    "leaf_pair",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+    Column("path_id", BigInteger, nullable=False),
+    Column("number", Float),
+    Column("value", Text, nullable=False),
+)
+Index("leaf_pair_path_number", leaf_pair.c.path_id, leaf_pair.c.number)
+leaf = Table(
+    "leaf",
+    metadata,
+    Column("pair", BigKey, primary_key=True, autoincrement=False),
+    Column("domain", BigKey, ForeignKey("domain.id", name="leaf_domain_fk"), primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+# What runs, and what was last seen of it. Keyed by uuid: a transient machine has no row in domain.
+machine = Table(
+    "machine",
+    metadata,
+    Column("uuid", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("id", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("revision", Integer),
+    Column("pid", Integer, nullable=False),
+    Column("start_time", BigInteger, nullable=False),
+    Column("directory", Text, nullable=False),
+    Column("live_xml", LargeBinary, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("reason", Integer, nullable=False),
+    Column("observed_at", BigInteger, nullable=False),
+)
+
+host = Table(
+    "host",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("registered_at", BigInteger, nullable=False),
+)
+
+# The right to run a domain: `host` is NULL when nobody holds it; `generation` never goes back.
+claim = Table(
+    "claim",
+    metadata,
+    Column("uuid", Text, primary_key=True),
+    Column("host", Text, ForeignKey("host.name", name="claim_host_fk")),
+    Column("generation", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Append-only, like revision.
+action = Table(
+    "action",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("uuid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("author_user", Text, nullable=False),
+    Column("author_client", Text, nullable=False),
+    Column("author_command", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index("action_uuid", action.c.uuid, action.c.id)

@@ -1,0 +1,144 @@
+"""The values that go into the store and come out of it; plain data, cheap to import.
+
+Made and read by the service; the store's own modules turn them into rows and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from domicile.store import document
+
+Kind = Literal["define", "edit", "import", "rollback", "rename", "undefine", "undelete"]
+Op = Literal["=", "!=", "<", ">", "~", "contains"]
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changed something: the user, the client program, the command given."""
+
+    user: str = ""
+    client: str = ""
+    command: str = ""
+
+
+class Fact(NamedTuple):
+    """What a domain is looked up by: ``Fact("mac", "52:54:00:…", "devices/interface[1]/mac/@address")``."""
+
+    kind: str
+    value: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A completed definition on its way into the store.
+
+    `summary` is the small dictionary that lists show (machine type, memory…); `report` is JSON: what was ignored,
+    defaulted, allocated. Leaves are not given: they are read from `completed`.
+    """
+
+    uuid: str
+    name: str
+    authored: str
+    completed: str
+    report: str = "{}"
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    facts: Sequence[Fact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One stored version of a domain; `n` counts from 1, `parent` is 0 for the first."""
+
+    uuid: str
+    name: str
+    n: int
+    kind: str
+    at: datetime
+    author: Author
+    why: str
+    parent: int
+    packed: bytes = field(repr=False)
+
+    @property
+    def completed(self) -> str:
+        """The document with everything filled in; empty for an undefine."""
+        return document.completed(self.packed)
+
+    @property
+    def authored(self) -> str:
+        """The document as its author wrote it; empty for an undefine."""
+        return document.unpack(self.packed)[2]
+
+    @property
+    def report(self) -> str:
+        """JSON: what was ignored, defaulted, allocated."""
+        return document.unpack(self.packed)[1]
+
+
+class Head(NamedTuple):
+    """A defined domain as lists need it, without its document."""
+
+    uuid: str
+    name: str
+    n: int
+    autostart: bool
+    summary: dict[str, Any]
+
+
+class Match(NamedTuple):
+    """A domain that a query found, with the place that answered."""
+
+    uuid: str
+    name: str
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRecord:
+    """What a daemon must know to find a running QEMU again.
+
+    `start_time` is the process's start in clock ticks since boot (field 22 of /proc/PID/stat); with `pid` it names
+    one process for certain. `revision` is None for a domain that was never defined. `state` and `reason` are the
+    last that were observed, in libvirt's numbers.
+    """
+
+    uuid: str
+    name: str
+    id: int
+    pid: int
+    start_time: int
+    directory: str
+    live_xml: str
+    revision: int | None = None
+    state: int = 0
+    reason: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    host: str = ""
+    observed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a person or the daemon did, or tried to do, and how it ended."""
+
+    verb: str
+    author: Author
+    uuid: str = ""
+    name: str = ""
+    outcome: str = "done"
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime | None = None
+
+
+class Claim(NamedTuple):
+    """The right of one host to run a domain; `generation` grows with every change of hands."""
+
+    uuid: str
+    host: str
+    generation: int
