@@ -19,6 +19,13 @@ class Item:
     origin: str = field(default="", kw_only=True)
 
 
+class Null:
+    """JSON's null, where leaving a property out would mean something else."""
+
+
+NULL = Null()
+
+
 @dataclass(frozen=True, slots=True)
 class Option(Item):
     """A plain option: ``flag`` with its value, both as QEMU takes them (``-boot strict=on``)."""
@@ -48,7 +55,3 @@ class Structured(Item):
 
     flag: str
     props: Props
-
-
-def device(driver: str, origin: str, **props: Any) -> Structured:  # noqa: D103
-    return Structured("device", {"driver": driver, **props}, origin=origin)

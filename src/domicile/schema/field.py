@@ -15,6 +15,7 @@ Kind = Literal["attr", "text", "leaf", "flag", "child", "children", "raw", "grou
 Effect = Literal["live", "start", "never"]
 
 KEY = "domicile"
+SELF = "self"
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ def flag(en: str, zh: str, **options: Any) -> Any:
 
 
 def child(en: str, zh: str, of: Any, **options: Any) -> Any:
-    """Declare a child element that stands once at most; `of` is its class, or a Variant."""
+    """Declare a child element that stands once at most; `of` is its class, a Variant, or SELF for an element that nests."""
     return _field("child", en, zh, of=of, **options)
 
 

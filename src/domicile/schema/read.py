@@ -18,8 +18,14 @@ from domicile.schema.shape import Element, Shape, Variant
 MAX_BYTES = 4 * 1024 * 1024
 MAX_PROBLEMS = 100
 _PARSER_OPTIONS: dict[str, Any] = {
-    "resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False, "remove_pis": True,
-    "remove_comments": True, "strip_cdata": True, "collect_ids": False,
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_pis": True,
+    "remove_comments": True,
+    "strip_cdata": True,
+    "collect_ids": False,
 }
 
 
@@ -31,7 +37,9 @@ def parse(text: str | bytes) -> etree._Element:
     """
     data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
     if len(data) > MAX_BYTES:
-        raise InvalidDocument([Problem("", f"the document has {len(data)} bytes", accepted=f"at most {MAX_BYTES} bytes")])
+        raise InvalidDocument(
+            [Problem("", f"the document has {len(data)} bytes", accepted=f"at most {MAX_BYTES} bytes")]
+        )
     if not data.strip():
         raise InvalidDocument([Problem("", "the document is empty", accepted="an XML document")])
     try:
@@ -41,9 +49,11 @@ def parse(text: str | bytes) -> etree._Element:
         raise InvalidDocument([Problem("", f"not well-formed XML: {error.msg}", line)]) from None
     except ValueError as error:
         raise InvalidDocument([Problem("", f"not an XML document: {error}")]) from None
-    info = root.getroottree().docinfo
+    info: Any = root.getroottree().docinfo
     if info.doctype or info.internalDTD is not None:
-        raise InvalidDocument([Problem("", "a document type declaration is not allowed", accepted="XML without a DOCTYPE")])
+        raise InvalidDocument(
+            [Problem("", "a document type declaration is not allowed", accepted="XML without a DOCTYPE")]
+        )
     return root
 
 
@@ -53,7 +63,7 @@ class Reader:
 
     problems: list[Problem] = field(default_factory=list)
 
-    def element(self, shape: Shape, node: etree._Element) -> Any:
+    def element(self, shape: Shape, node: Any) -> Any:
         """Read `node` as an element of this shape."""
         made = shape.cls()
         made.source_line = node.sourceline or 0
@@ -85,7 +95,7 @@ class Reader:
                 self._bad(node, shape.text, value)
         return made
 
-    def _child(self, made: Any, declared: Field, sub: etree._Element) -> None:
+    def _child(self, made: Any, declared: Field, sub: Any) -> None:
         kind = declared.kind
         if kind == "flag":
             setattr(made, declared.slot, True)
@@ -113,7 +123,7 @@ class Reader:
         else:
             self._unknown(sub, "", "stands more than once; the first counts")
 
-    def _nested(self, declared: Field, sub: etree._Element) -> Any:
+    def _nested(self, declared: Field, sub: Any) -> Any:
         of = declared.of
         if isinstance(of, Variant):
             word = sub.get(of.attribute)
@@ -123,7 +133,9 @@ class Reader:
                     self.problem(sub, f"element '{sub.tag}' has no attribute '{of.attribute}'", ", ".join(of.cases))
                 else:
                     self.problem(
-                        sub, f"attribute '{of.attribute}' of element '{sub.tag}' has the value '{word}'", ", ".join(of.cases),
+                        sub,
+                        f"attribute '{of.attribute}' of element '{sub.tag}' has the value '{word}'",
+                        ", ".join(of.cases),
                         f"@{of.attribute}",
                     )
                 return None
@@ -132,7 +144,7 @@ class Reader:
             return self.element(of.shape, sub)
         return of.read(self, sub)
 
-    def _bad(self, node: etree._Element, declared: Field, value: str) -> None:
+    def _bad(self, node: Any, declared: Field, value: str) -> None:
         shown = value if len(value) <= 200 else value[:200] + "…"
         if declared.kind == "attr":
             message = f"attribute '{declared.name}' of element '{node.tag}' has the value '{shown}'"
@@ -140,22 +152,22 @@ class Reader:
         else:
             self.problem(node, f"element '{node.tag}' has the value '{shown}'", declared.scalar.accepted)
 
-    def problem(self, node: etree._Element, message: str, accepted: str = "", step: str = "") -> None:
+    def problem(self, node: Any, message: str, accepted: str = "", step: str = "") -> None:
         """Record that this place of the document is wrong."""
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(path_of(node, step), message, node.sourceline or 0, accepted))
 
-    def _unknown(self, node: etree._Element, step: str, why: str = "") -> None:
+    def _unknown(self, node: Any, step: str, why: str = "") -> None:
         if len(self.problems) < MAX_PROBLEMS:
             what = f"attribute '{step[1:]}' of element '{node.tag}'" if step else f"element '{node.tag}'"
             message = f"{what} {why or 'is not known and has no effect'}"
             self.problems.append(Problem(path_of(node, step), message, node.sourceline or 0, severity="ignored"))
 
 
-def path_of(node: etree._Element, step: str = "") -> str:
+def path_of(node: Any, step: str = "") -> str:
     """Say where a node stands: ``devices/disk[2]/target/@dev``; the root itself is the empty path."""
     steps: list[str] = [step] if step else []
-    current: etree._Element | None = node
+    current = node
     while current is not None:
         parent = current.getparent()
         if parent is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from domicile.schema import field as fields
 from domicile.schema.field import KEY, Field
@@ -22,6 +22,11 @@ class Element:
 
     shape: ClassVar[Shape]
     source_line: int = dataclasses.field(default=0, compare=False, repr=False)
+
+    if TYPE_CHECKING:
+        # The decorator makes the constructor: every field by keyword, each with a default. A type checker cannot know
+        # that of our field functions unless each call repeats its default.
+        def __init__(self, **values: Any) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,6 @@ class Shape:
     identity: tuple[str, ...]
 
 
-@dataclass_transform(
-    kw_only_default=True,
-    field_specifiers=(
-        fields.attr, fields.text, fields.leaf, fields.flag, fields.child, fields.children, fields.leaves, fields.raw,
-    ),
-)
 def element(tag: str, zh: str, *, identity: tuple[str, ...] = ()) -> Callable[[type[T]], type[T]]:
     """Declare an element: its tag and its words in Chinese; the docstring's first line are its words in English.
 
@@ -68,6 +67,8 @@ def element(tag: str, zh: str, *, identity: tuple[str, ...] = ()) -> Callable[[t
             if declared is None:
                 continue
             declared = dataclasses.replace(declared, slot=item.name, name=declared.name or item.name)
+            if declared.of == fields.SELF:
+                declared.of = made
             found.append(declared)
         found.sort(key=lambda f: f.order)
         made.shape = Shape(

@@ -1,0 +1,112 @@
+"""How an address stands in a QEMU device's properties, and which variant of a virtio device it makes.
+
+Used by the `plan` of every family.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domicile.devices.parts.device import (
+    CcwAddress,
+    Device,
+    DriveAddress,
+    IsaAddress,
+    PciAddress,
+    SpaprVioAddress,
+    UsbAddress,
+    VirtioOptions,
+    VirtioSerialAddress,
+)
+from domicile.plan.facts import Facts, Planning
+from domicile.plan.place import Pci, WantPci
+
+
+def where(device: Device, planning: Planning) -> dict[str, Any]:
+    """Say the device's address in QEMU's words; empty where QEMU chooses."""
+    address = device.address
+    found: dict[str, Any] = {}
+    if isinstance(address, PciAddress):
+        found["bus"] = planning.pci_bus(address.bus or 0)
+        if address.multifunction:
+            found["multifunction"] = True
+        slot, function = address.slot or 0, address.function or 0
+        found["addr"] = f"{slot:#x}.{function:#x}" if function else f"{slot:#x}"
+    elif isinstance(address, UsbAddress):
+        found["bus"] = f"usb{address.bus}.0" if address.bus else "usb.0"
+        found["port"] = address.port
+    elif isinstance(address, VirtioSerialAddress):
+        found["bus"] = f"virtio-serial{address.controller}.{address.bus}"
+        found["nr"] = address.port
+    elif isinstance(address, CcwAddress):
+        found["devno"] = f"{address.cssid or 0:x}.{address.ssid or 0:x}.{address.devno or 0:04x}"
+    elif isinstance(address, SpaprVioAddress):
+        found["reg"] = address.reg
+    elif isinstance(address, IsaAddress):
+        found["iobase"] = address.iobase
+        found["irq"] = address.irq
+    if device.acpi is not None and device.acpi.index is not None:
+        found["acpi-index"] = device.acpi.index
+    if device.rom is not None:
+        if device.rom.enabled is False:
+            found["romfile"] = ""
+        else:
+            found["rombar"] = {True: 1, False: 0}.get(device.rom.bar) if device.rom.bar is not None else None
+            found["romfile"] = device.rom.file
+    return found
+
+
+def alias_of(device: Device) -> str:
+    """Name the device as QEMU knows it."""
+    return device.alias.name if device.alias is not None else ""
+
+
+def virtio_driver(stem: str, device: Device, model: str | None = None) -> str:
+    """Choose the variant of a virtio device: PCI (with its transitional flavours), channel or memory-mapped."""
+    if isinstance(device.address, CcwAddress):
+        return f"{stem}-ccw"
+    if isinstance(device.address, PciAddress) or device.address is None:
+        flavour = (model or "").removeprefix("virtio")
+        return f"{stem}-pci{flavour}" if flavour in ("-transitional", "-non-transitional") else f"{stem}-pci"
+    return f"{stem}-device"
+
+
+def virtio_props(options: VirtioOptions | None) -> dict[str, Any]:
+    """Say the options every virtio device has."""
+    if options is None:
+        return {}
+    return {
+        "iommu_platform": options.iommu,
+        "ats": options.ats,
+        "packed": options.packed,
+        "page-per-vq": options.page_per_vq,
+    }
+
+
+def want_virtio(facts: Facts, model: str | None = None) -> WantPci:
+    """Ask for the slot a virtio device takes: PCI Express where there is one, unless it is a transitional device."""
+    if (facts.pcie and not (model or "").endswith("-transitional")) or (model or "").endswith("-non-transitional"):
+        return WantPci(Pci.PCIE | Pci.HOTPLUG)
+    return WantPci(Pci.PCI | Pci.HOTPLUG)
+
+
+def want_legacy() -> WantPci:
+    """Ask for the slot a plain PCI device takes."""
+    return WantPci(Pci.PCI | Pci.HOTPLUG)
+
+
+def is_given(device: Device) -> bool:
+    """Whether the device's owner (or an earlier completion) already gave it a full address."""
+    address = device.address
+    return address is not None and not (isinstance(address, PciAddress) and not address.given)
+
+
+def is_drive(device: Device) -> DriveAddress:
+    """Return the device's drive address.
+
+    Raises:
+        TypeError: it has another kind of address; checks refuse that before a plan is made.
+    """
+    if not isinstance(device.address, DriveAddress):
+        raise TypeError(f"{device.shape.tag} has no drive address")
+    return device.address

@@ -1,0 +1,74 @@
+"""Facts of the host that completing and planning may use, as values; nothing here looks at the machine it runs on.
+
+The daemon fills it once from the host; the conformance door fills it with the reference host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from domicile.base import ids
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Where a domain's files stand; `{name}` and `{short}` (id and name) are filled in for each domain."""
+
+    state: str = "/var/lib/domicile/machine"
+    channels: str = "/run/domicile/channel"
+    nvram: str = "/var/lib/domicile/nvram"
+    ram: str = "/var/lib/domicile/ram"
+    run: str = "/run/domicile"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the owner of the host set for all machines; names and meanings as in qemu.conf."""
+
+    vnc_listen: str = "127.0.0.1"
+    vnc_tls: bool = False
+    vnc_tls_x509_cert_dir: str = "/etc/pki/libvirt-vnc"
+    vnc_tls_x509_verify: bool = False
+    vnc_tls_x509_secret_uuid: str = ""
+    vnc_sasl: bool = False
+    vnc_sasl_dir: str = ""
+    vnc_password: str | None = None
+    vnc_allow_host_audio: bool = False
+    vnc_auto_unix_socket: bool = False
+    spice_listen: str = "127.0.0.1"
+    spice_tls: bool = False
+    spice_tls_x509_cert_dir: str = "/etc/pki/libvirt-spice"
+    spice_password: str | None = None
+    spice_sasl: bool = False
+    spice_sasl_dir: str = ""
+    spice_auto_unix_socket: bool = False
+    chardev_tls: bool = False
+    chardev_tls_x509_cert_dir: str = "/etc/pki/libvirt-chardev"
+    chardev_tls_x509_verify: bool = False
+    chardev_tls_x509_secret_uuid: str = ""
+    nbd_tls: bool = False
+    nbd_tls_x509_cert_dir: str = "/etc/pki/libvirt-nbd"
+    nbd_tls_x509_secret_uuid: str = ""
+    vxhs_tls: bool = False
+    vxhs_tls_x509_cert_dir: str = "/etc/pki/libvirt-vxhs"
+    vxhs_tls_x509_secret_uuid: str = ""
+    dump_guest_core: bool = False
+    sandbox: bool = True
+    audio_driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The host as completing and planning see it."""
+
+    arch: str = "x86_64"
+    privileged: bool = True
+    kvm: bool = True
+    directories: Directories = field(default_factory=Directories)
+    settings: Settings = field(default_factory=Settings)
+    page_kib: int = 4
+    libvirt: tuple[int, int] = (9, 0)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    new_mac: Callable[[], str] = ids.new_mac
+    new_uuid: Callable[[], str] = ids.new_uuid
