@@ -31,15 +31,31 @@ class Stub(Generic[P, R]):
     `stream` says whether the call opens a stream, and which way from the client's point of view.
     """
 
-    __slots__ = ("_function", "acl", "arity", "is_event", "name", "number", "pack_args", "pack_result", "program",
-                 "read_only", "stream", "unpack_args", "unpack_result", "version")
+    __slots__ = (
+        "_function",
+        "acl",
+        "arity",
+        "is_event",
+        "name",
+        "number",
+        "pack_args",
+        "pack_result",
+        "program",
+        "read_only",
+        "stream",
+        "unpack_args",
+        "unpack_result",
+        "version",
+    )
 
     pack_args: Pack
     unpack_args: Unpack
     pack_result: Pack
     unpack_result: Unpack
 
-    def __init__(self, program: Program, number: int, function: Callable[P, R], acl: str, stream: Stream, *, event: bool) -> None:
+    def __init__(
+        self, program: Program, number: int, function: Callable[P, R], acl: str, stream: Stream, *, event: bool
+    ) -> None:
         self._function: Callable[..., Any] = function
         self.program, self.version, self.number, self.name = program.number, program.version, number, function.__name__
         self.acl, self.stream, self.is_event = tuple(acl.split()), stream, event
@@ -87,7 +103,9 @@ class Program:
 
     def _declare(self, stub: Stub[P, R]) -> Stub[P, R]:
         if stub.number in self.stubs:
-            raise ValueError(f"{stub.name} and {self.stubs[stub.number].name} share the number {stub.number} of {self.name}")
+            raise ValueError(
+                f"{stub.name} and {self.stubs[stub.number].name} share the number {stub.number} of {self.name}"
+            )
         self.stubs[stub.number] = stub
         return stub
 

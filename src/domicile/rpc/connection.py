@@ -128,5 +128,3 @@ class RemoteFailure(Exception):
     def __init__(self, error: RemoteError) -> None:
         super().__init__(error.message or f"error {error.code}")
         self.error = error
-
-

@@ -58,7 +58,9 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-def frame(program: int, version: int, procedure: int, kind: int, serial: int, status: int, payload: bytes = b"") -> bytes:
+def frame(
+    program: int, version: int, procedure: int, kind: int, serial: int, status: int, payload: bytes = b""
+) -> bytes:
     """Write one message."""
     return _pack_header(28 + len(payload), program, version, procedure, kind, serial, status) + payload
 
@@ -92,7 +94,9 @@ class FrameReader:
             else:
                 length, kind = int.from_bytes(data[start : start + 4], "big"), 0
             if not 28 <= length <= self.limit or kind > 6:
-                raise ProtocolError(f"a message of {length} bytes and type {kind}; lengths are 28 to {self.limit}, types 0 to 6")
+                raise ProtocolError(
+                    f"a message of {length} bytes and type {kind}; lengths are 28 to {self.limit}, types 0 to 6"
+                )
             end = start + length
             if end > size:
                 break

@@ -148,8 +148,14 @@ class RemoteError:
     net: Network | None = None
 
 
-_VALUES = {1: struct.Struct(">i"), 2: struct.Struct(">I"), 3: struct.Struct(">q"), 4: struct.Struct(">Q"),
-           5: struct.Struct(">d"), 6: struct.Struct(">i")}
+_VALUES = {
+    1: struct.Struct(">i"),
+    2: struct.Struct(">I"),
+    3: struct.Struct(">q"),
+    4: struct.Struct(">Q"),
+    5: struct.Struct(">d"),
+    6: struct.Struct(">i"),
+}
 _INT, _UINT, _LLONG, _ULLONG, _DOUBLE, _BOOLEAN, _STRING = range(1, 8)
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")
 _heads: dict[tuple[str, int], bytes] = {}
@@ -165,7 +171,7 @@ class TypedParam:
     value: int | float | str
 
     @classmethod
-    def int(cls, field: str, value: int) -> Self:
+    def integer(cls, field: str, value: int) -> Self:
         """Make a 32-bit signed parameter."""
         return cls(field, _INT, value)
 
@@ -244,11 +250,6 @@ def _read_text(data: bytes, offset: int) -> tuple[str, int]:
     if len(raw) != size:
         raise ProtocolError("a parameter ends beyond its message")
     return raw.decode(), offset + ((size + 3) & ~3)
-
-
-def params(count: int) -> object:
-    """Give the annotation of a parameter list of at most `count` entries."""
-    return Annotated[list[TypedParam], Limit(count)]
 
 
 Params16 = Annotated[list[TypedParam], Limit(16)]

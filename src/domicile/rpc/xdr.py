@@ -33,7 +33,9 @@ def packer(name: str, layouts: Sequence[Layout], *, single: bool = False) -> Pac
         code.pack(item, value)
     code.flush_pack()
     head = "value" if single else ", ".join(values)
-    opening = [f"{values[0]} = value" if len(values) == 1 else f"{', '.join(values)}, = value"] if single and values else []
+    opening = (
+        [f"{values[0]} = value" if len(values) == 1 else f"{', '.join(values)}, = value"] if single and values else []
+    )
     if code.simple is not None:
         body = [*opening, f"return {code.simple}" if layouts else "return b''"]
     else:
@@ -60,8 +62,15 @@ def unpacker(name: str, layouts: Sequence[Layout], *, single: bool = False) -> U
 
 
 def _compile(name: str, head: str, body: list[str], names: dict[str, Any]) -> Callable[..., Any]:
-    source = "\n".join([f"def {name}({head}):", "    try:", *("        " + line for line in body),
-                        "    except faults as fault:", f"        raise ProtocolError('{name}: ' + str(fault)) from None"])
+    source = "\n".join(
+        [
+            f"def {name}({head}):",
+            "    try:",
+            *("        " + line for line in body),
+            "    except faults as fault:",
+            f"        raise ProtocolError('{name}: ' + str(fault)) from None",
+        ]
+    )
     names.update(faults=_FAULTS, ProtocolError=ProtocolError, PAD=_PAD, join=b"".join)
     exec(compile(source, f"<xdr {name}>", "exec"), names)  # noqa: S102  our own declarations, compiled once at import
     return names[name]  # type: ignore[no-any-return]
@@ -129,7 +138,7 @@ class _Code:
             case Optional(inner):
                 self.flush_pack()
                 self._block(f"if {value} is None:", lambda: self._run.append(("I", "0")))
-                self._block("else:", lambda: (self._run.append(("I", "1")), self.pack(inner, value))[0])
+                self._block("else:", lambda: self._pack_present(inner, value))
             case Array(inner, limit):
                 self._pack_array(inner, limit, value)
             case Struct(_, fields):
@@ -141,6 +150,10 @@ class _Code:
                 name = self._new("c")
                 self.names[name] = kind.wire_pack
                 self._line(f"{name}({value}, add)")
+
+    def _pack_present(self, inner: Layout, value: str) -> None:
+        self._run.append(("I", "1"))
+        self.pack(inner, value)
 
     def _pack_bytes(self, value: str, limit: int) -> None:
         self.simple = None

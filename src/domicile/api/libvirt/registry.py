@@ -1,0 +1,82 @@
+"""Which function handles which procedure, checked against the stub when it is registered.
+
+Each file of handlers makes one `Registry`; the daemon merges them and gives the whole to the server.
+
+    handlers: Registry[Service] = Registry()
+
+    @handlers.handle(domain_reboot)
+    async def reboot(conn: Session[Service], dom: Domain, flags: int) -> None: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar
+
+from domicile.rpc.call import P, R, Stub
+
+if TYPE_CHECKING:
+    from domicile.api.libvirt.session import Session
+    from domicile.api.libvirt.stream import Stream
+
+C = TypeVar("C")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Entry:
+    """A stub and its handler, with what dispatching needs at hand."""
+
+    __slots__ = ("awaits", "function", "pack", "read_only", "streams", "stub", "unpack", "version")
+
+    def __init__(self, stub: Stub[..., Any], function: Callable[..., Any], *, streams: bool) -> None:
+        self.stub, self.function, self.streams = stub, function, streams
+        self.awaits = inspect.iscoroutinefunction(function)
+        self.read_only, self.version = stub.read_only, stub.version
+        self.unpack, self.pack = stub.unpack_args, stub.pack_result
+
+
+class Registry(Generic[C]):
+    """Handlers by program and procedure number."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[int, int], Entry] = {}
+
+    def handle(
+        self, stub: Stub[P, R]
+    ) -> Callable[
+        [Callable[Concatenate[Session[C], P], R | Awaitable[R]]], Callable[Concatenate[Session[C], P], R | Awaitable[R]]
+    ]:
+        """Register a handler: a plain function answers at once, a coroutine function runs as a task."""
+        return lambda function: self._add(stub, function, streams=False)
+
+    def handle_stream(
+        self, stub: Stub[P, R]
+    ) -> Callable[
+        [Callable[Concatenate[Session[C], Stream, P], R | Awaitable[R]]],
+        Callable[Concatenate[Session[C], Stream, P], R | Awaitable[R]],
+    ]:
+        """Register the handler of a call that opens a stream; it gets the stream after the session."""
+        return lambda function: self._add(stub, function, streams=True)
+
+    def _add(self, stub: Stub[..., Any], function: F, *, streams: bool) -> F:
+        wanted = stub.arity + 1 + streams
+        arity = len(inspect.signature(function).parameters)
+        if arity != wanted:
+            raise TypeError(f"{function.__name__} takes {arity} arguments, {stub.name} gives {wanted}")
+        if streams != bool(stub.stream):
+            raise TypeError(f"{stub.name} {'opens' if stub.stream else 'opens no'} stream")
+        self._put((stub.program, stub.number), Entry(stub, function, streams=streams))
+        return function
+
+    def _put(self, key: tuple[int, int], entry: Entry) -> None:
+        if key in self.entries:
+            raise ValueError(f"{entry.stub.name} has two handlers")
+        self.entries[key] = entry
+
+    def merge(self, *others: Registry[C]) -> Registry[C]:
+        """Take in the handlers of others; two for one procedure are refused."""
+        for other in others:
+            for key, entry in other.entries.items():
+                self._put(key, entry)
+        return self
