@@ -18,7 +18,8 @@ from domicile.api.libvirt.stream import Stream
 from domicile.api.libvirt.wire import wire_handlers
 from domicile.base.errors import NotFound, WrongState
 from domicile.rpc.calls import connect, domain, domain_device, domain_event, node
-from domicile.rpc.types import Domain, DomainInfo, NodeInfo, SecurityLabel
+from domicile.rpc.records import DomainInfo, NodeInfo, SecurityLabel
+from domicile.rpc.types import Domain
 
 RUNNING, SHUTOFF = 1, 5
 
@@ -80,9 +81,9 @@ def _connection(handlers: Registry[Domains]) -> None:
 
 def _domains(handlers: Registry[Domains]) -> None:
     @handlers.handle(connect.connect_list_all_domains)
-    def list_all(conn: Session[Domains], need: int, flags: int) -> tuple[list[Domain], int]:
+    def list_all(conn: Session[Domains], need_results: int, flags: int) -> tuple[list[Domain], int]:
         doms = list(conn.context.by_name.values())
-        return (doms if need else []), len(doms)
+        return (doms if need_results else []), len(doms)
 
     @handlers.handle(domain.domain_lookup_by_name)
     def by_name(conn: Session[Domains], name: str) -> Domain:

@@ -55,7 +55,7 @@ DOMAIN_EVENTS: list[tuple[Stub[..., None], Stub[..., None] | None]] = [
     (d.domain_event_memory_device_size_change, None),
     (d.domain_event_nic_mac_change, None),
 ]
-_LEGACY = {modern: legacy for modern, legacy in DOMAIN_EVENTS}
+_LEGACY = dict(DOMAIN_EVENTS)
 
 
 @dataclass(slots=True, eq=False)

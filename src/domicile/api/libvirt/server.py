@@ -57,6 +57,7 @@ class Server(Generic[C]):
         self.sessions: set[Session[C]] = set()
         self.events = EventHub()
         self._listeners: list[tuple[asyncio.Server, Path]] = []
+        self._closing: asyncio.Event | None = None
 
     async def listen(
         self, path: Path, *, mode: int = 0o600, group: str | int | None = None, read_only: bool = False
@@ -87,6 +88,8 @@ class Server(Generic[C]):
         """Forget a client that is gone."""
         self.sessions.discard(session)
         self.events.drop(session)
+        if self._closing is not None and not self.sessions:
+            self._closing.set()
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, let the calls under way end within `grace` seconds, and close every connection."""
@@ -102,9 +105,10 @@ class Server(Generic[C]):
                 one.cancel()
         for session in list(self.sessions):
             session.close()
-        deadline = asyncio.get_running_loop().time() + grace
-        while self.sessions and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        self._closing = asyncio.Event()
+        if self.sessions:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), grace)
         for session in list(self.sessions):
             session.abort()
 

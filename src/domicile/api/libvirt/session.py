@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 C = TypeVar("C")
 _REMOTE, _OPEN = 0x20008086, 1
+_TURN = 256
+"""Calls answered in one turn of the loop before other clients have theirs."""
 _BEFORE_OPEN = frozenset((_REMOTE, number) for number in (_OPEN, 2, 60, 66, 67, 68, 69, 70))
 
 
@@ -98,9 +100,11 @@ class Session(asyncio.Protocol, Generic[C]):
     def _batch(self, frames: list[Frame]) -> None:
         out = self._out = []
         for index, one in enumerate(frames):
-            if len(self._running) >= self.limits.requests or not self._writable:
+            if index == _TURN or len(self._running) >= self.limits.requests or not self._writable:
                 self._waiting.extend(frames[index:])
                 self.pause(self)
+                if index == _TURN:
+                    asyncio.get_running_loop().call_soon(self._go_on)
                 break
             self._dispatch(one)
             if self.closed:
@@ -157,6 +161,12 @@ class Session(asyncio.Protocol, Generic[C]):
     def _reply(self, call: Frame, payload: bytes, stream: Stream | None) -> None:
         if not self.opened and call.procedure == _OPEN and call.program == _REMOTE:
             self._open()
+        if len(payload) > f.MESSAGE_MAX - f.HEADER_SIZE:
+            error = errors.remote_error(
+                RPC, FROM_RPC, f"the answer of {len(payload)} bytes is longer than a message may be"
+            )
+            self.send(error_frame(call, error))
+            return
         self.send(reply_frame(call, payload))
         if stream is not None and not self.closed:
             stream.start()

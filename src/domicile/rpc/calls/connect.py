@@ -11,15 +11,9 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Limit, i32, u32, u64
-from domicile.rpc.types import (
-    LIST_MAX,
-    Domain,
-    Names,
+from domicile.rpc.records import StatsRecord
+from domicile.rpc.types import LIST_MAX, Domain, Names, Sasl, TypedParam
 
-    Sasl,
-    StatsRecord,
-    TypedParam,
-)
 
 @remote.call(1, "connect:getattr")
 def connect_open(name: str | None, flags: u32) -> None: ...

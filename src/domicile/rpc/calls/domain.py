@@ -11,7 +11,8 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Limit, Uuid, i32, u32, u64
-from domicile.rpc.types import Domain, DomainInfo, JobInfo, Params64, SecurityLabel
+from domicile.rpc.records import DomainInfo, JobInfo, SecurityLabel
+from domicile.rpc.types import Domain, Params64
 
 
 @remote.call(9, "domain:start")

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Limit, i32, u32, u64
-from domicile.rpc.types import BlockStats, DiskError, Domain, Params16, Params32
+from domicile.rpc.records import BlockStats, DiskError
+from domicile.rpc.types import Domain, Params16, Params32
 
 Peek = Annotated[bytes, Limit(4_194_304)]
 

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Limit, i32, i64, u32, u64
-from domicile.rpc.types import Domain, GraphicsAddress, GraphicsIdentity, Params64, Params2048
+from domicile.rpc.records import GraphicsAddress, GraphicsIdentity
+from domicile.rpc.types import Domain, Params64, Params2048
 
 Identities = Annotated[list[GraphicsIdentity], Limit(20)]
 

@@ -11,18 +11,8 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Limit, i32, u32, u64
-from domicile.rpc.types import (
-    CpuMap,
-    CpuMaps,
-    Domain,
-    InterfaceStats,
-    IoThreadInfo,
-    MemoryStat,
-    Params16,
-    Params64,
-    Params2048,
-    VcpuInfo,
-)
+from domicile.rpc.records import InterfaceStats, IoThreadInfo, MemoryStat, VcpuInfo
+from domicile.rpc.types import CpuMap, CpuMaps, Domain, Params16, Params64, Params2048
 
 
 @remote.call(20, "domain:read")

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Limit, Uuid, i32, u32
-from domicile.rpc.types import LIST_MAX, DhcpLease, Names, Network, NetworkPort, Params16
+from domicile.rpc.records import DhcpLease
+from domicile.rpc.types import LIST_MAX, Names, Network, NetworkPort, Params16
 
 
 @remote.call(36, "connect:search_networks")

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Chars, Limit, i32, u32, u64
-from domicile.rpc.types import NODE_DEVICE_LIST_MAX, CpuMap, NamedCount, NodeDevice, NodeInfo, Params64
+from domicile.rpc.records import NamedCount, NodeInfo
+from domicile.rpc.types import NODE_DEVICE_LIST_MAX, CpuMap, NodeDevice, Params64
 
 DeviceNames = Annotated[list[str], Limit(NODE_DEVICE_LIST_MAX)]
 Cells = Annotated[list[u64], Limit(1024)]

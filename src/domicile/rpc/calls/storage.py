@@ -11,7 +11,8 @@ from typing import Annotated
 
 from domicile.rpc.calls.programs import remote
 from domicile.rpc.layout import Limit, Uuid, i32, u32, u64
-from domicile.rpc.types import LIST_MAX, Names, PoolInfo, StoragePool, StorageVol, VolInfo
+from domicile.rpc.records import PoolInfo, VolInfo
+from domicile.rpc.types import LIST_MAX, Names, StoragePool, StorageVol
 
 
 @remote.call(71, "connect:search_storage_pools")
