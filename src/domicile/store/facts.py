@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
+from domicile.store import bulk
 from domicile.store.tables import domain, fact
 from domicile.store.values import Fact, Match
 
@@ -17,7 +18,6 @@ from domicile.store.values import Fact, Match
 _LONGEST = 200
 _COLUMNS = (fact.c.kind, fact.c.value, fact.c.path)
 _OF_DOMAIN = select(*_COLUMNS).where(fact.c.domain == bindparam("domain_"))
-_ADD = insert(fact)
 _REMOVE = delete(fact).where(
     fact.c.domain == bindparam("domain_"), *(column == bindparam(f"{column.name}_") for column in _COLUMNS)
 )
@@ -40,10 +40,7 @@ def replace(connection: Connection, domain_id: int, facts: Iterable[Fact], *, fr
             connection.execute(
                 _REMOVE, [{"domain_": domain_id, "kind_": k, "value_": v, "path_": p} for k, v, p in gone]
             )
-    if wanted:
-        connection.execute(
-            _ADD, [{"domain": domain_id, "kind": k, "value": v, "path": p} for k, v, p in sorted(wanted)]
-        )
+    bulk.add(connection, fact, [(domain_id, *row) for row in sorted(wanted)])
 
 
 def find(connection: Connection, kind: str, value: str) -> list[Match]:

@@ -6,12 +6,15 @@ Called by `store.Store`. Why it lags, and why its ids are hashes: docs/adr/0003.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
-from domicile.store import document
+from domicile.base.errors import Conflict
+from domicile.store import bulk, document
 from domicile.store.leaves import Leaf, leaves_of, number, pattern, test
 from domicile.store.tables import domain, leaf, leaf_pair, leaf_path, revision
 from domicile.store.values import Match
@@ -27,41 +30,57 @@ _STALE = (
 _DOCUMENT = select(revision.c.document).where(
     revision.c.domain == bindparam("domain_"), revision.c.n == bindparam("n_")
 )
-_CAUGHT_UP = update(domain).where(domain.c.id == bindparam("id_")).values(leaf_head=bindparam("leaf_head"))
+_CAUGHT_UP = (
+    update(domain)
+    .where(domain.c.id == bindparam("id_"), domain.c.leaf_head == bindparam("shown_"))
+    .values(leaf_head=bindparam("to_"))
+)
 _DROP = delete(leaf).where(leaf.c.pair == bindparam("pair_"), leaf.c.domain == bindparam("domain_"))
 
 
-def is_stale(connection: Connection) -> bool:
-    """Say whether a definition is newer than its leaves."""
-    return connection.execute(_STALE, {"limit_": 1}).first() is not None
+class Changes(NamedTuple):
+    """What brings the leaves of some domains up to date."""
+
+    moved: list[tuple[int, int, int]]
+    """(domain, the revision indexed so far, the revision indexed after)"""
+    paths: dict[int, str]
+    pairs: dict[int, tuple[int, str]]
+    added: list[tuple[int, int]]
+    dropped: list[tuple[int, int]]
 
 
-def catch_up(connection: Connection, limit: int) -> int:
-    """Index the leaves of up to `limit` changed domains; return how many there were."""
+def gather(connection: Connection, limit: int) -> Changes:
+    """Find out what up to `limit` changed domains need; takes no lock, for revisions never change."""
     stale = connection.execute(_STALE, {"limit_": limit}).all()
-    paths: dict[int, str] = {}
-    pairs: dict[int, tuple[int, str]] = {}
-    added: list[tuple[int, int]] = []
-    dropped: list[tuple[int, int]] = []
-    for domain_id, head, shown in stale:
-        # A revision never changes, so what is indexed of the old one is known without looking.
-        old = {_pair_id(path, value) for path, value in _leaves(connection, domain_id, shown)}
+    changes = Changes([(row.id, row.leaf_head, row.head) for row in stale], {}, {}, [], [])
+    for domain_id, shown, head in changes.moved:
+        old = {_pair_id(*found) for found in _leaves(connection, domain_id, shown)}
         new = set()
-        for path, value in _leaves(connection, domain_id, head):
-            pair_id = _pair_id(path, value)
+        for found in _leaves(connection, domain_id, head):
+            pair_id = _pair_id(*found)
             new.add(pair_id)
-            if pair_id not in pairs and pair_id not in old:
-                path_id = _hash(path)
-                paths[path_id] = path
-                pairs[pair_id] = (path_id, value)
-        added += [(pair_id, domain_id) for pair_id in new - old]
-        dropped += [(pair_id, domain_id) for pair_id in old - new]
-    if dropped:
-        connection.execute(_DROP, [{"pair_": p, "domain_": d} for p, d in sorted(dropped)])
-    _add(connection, paths, pairs, added)
-    if stale:
-        connection.execute(_CAUGHT_UP, [{"id_": row.id, "leaf_head": row.head} for row in stale])
-    return len(stale)
+            if pair_id not in old and pair_id not in changes.pairs:
+                path, value = found
+                path_id = _path_id(path)
+                changes.paths[path_id] = path
+                changes.pairs[pair_id] = (path_id, value)
+        changes.added.extend((pair_id, domain_id) for pair_id in new - old)
+        changes.dropped.extend((pair_id, domain_id) for pair_id in old - new)
+    return changes
+
+
+def apply(connection: Connection, changes: Changes) -> None:
+    """Write what was gathered. Raises: Conflict where another daemon indexed the same meanwhile."""
+    for domain_id, shown, head in changes.moved:
+        if connection.execute(_CAUGHT_UP, {"id_": domain_id, "shown_": shown, "to_": head}).rowcount != 1:
+            raise Conflict("another daemon indexes the same leaves")
+    if changes.dropped:
+        connection.execute(_DROP, [{"pair_": p, "domain_": d} for p, d in sorted(changes.dropped)])
+    bulk.add(connection, leaf_path, sorted(changes.paths.items()), only_new=True)
+    pairs = [(pair_id, path_id, number(value), value) for pair_id, (path_id, value) in sorted(changes.pairs.items())]
+    bulk.add(connection, leaf_pair, pairs, only_new=True)
+    # In the order of the index: neighbours share a page.
+    bulk.add(connection, leaf, sorted(changes.added))
 
 
 def clear(connection: Connection) -> None:
@@ -118,37 +137,20 @@ def _leaves(connection: Connection, domain_id: int, n: int) -> list[Leaf]:
     return leaves_of(document.completed(bytes(packed)))
 
 
-def _add(
-    connection: Connection, paths: dict[int, str], pairs: dict[int, tuple[int, str]], added: list[tuple[int, int]]
-) -> None:
-    for path_id in paths.keys() - _present(connection, leaf_path.c.id, paths):
-        connection.execute(insert(leaf_path), {"id": path_id, "path": paths[path_id]})
-    rows = [
-        {"id": pair_id, "path_id": pairs[pair_id][0], "number": number(pairs[pair_id][1]), "value": pairs[pair_id][1]}
-        for pair_id in sorted(pairs.keys() - _present(connection, leaf_pair.c.id, pairs))
-    ]
-    if rows:
-        connection.execute(insert(leaf_pair), rows)
-    if added:
-        # In the order of the index: neighbours share a page.
-        connection.execute(insert(leaf), [{"pair": pair, "domain": owner} for pair, owner in sorted(added)])
-
-
-def _present(connection: Connection, column: ColumnElement[int], ids: Iterable[int]) -> set[int]:
-    found: set[int] = set()
-    for chunk in _chunks(ids):
-        found.update(connection.execute(select(column).where(column.in_(chunk))).scalars())
-    return found
-
-
 def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
     rest = iter(ids)
     while chunk := list(islice(rest, _CHUNK)):
         yield chunk
 
 
+@lru_cache(maxsize=65_536)
 def _pair_id(path: str, value: str) -> int:
     return _hash(f"{path}\0{value}")
+
+
+@lru_cache(maxsize=4_096)
+def _path_id(path: str) -> int:
+    return _hash(path)
 
 
 def _hash(text: str) -> int:

@@ -19,53 +19,68 @@ _Value = TypeVar("_Value", str, float)
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?\Z")
 
 
-class _Open:
-    """An element whose end has not come yet; `leaves` are those of it and below, with paths relative to it."""
+class _Walk:
+    """What the parser's calls gather: a flat list of elements, each knowing its parent and its place among siblings."""
 
-    __slots__ = ("children", "leaves", "tag", "text")
+    def __init__(self) -> None:
+        self.tags = [""]
+        self.parents = [0]
+        self.places = [1]
+        self.attributes: list[list[str]] = [[]]
+        self.texts = [""]
+        # By parent: how many children of each tag.
+        self.counts: list[dict[str, int]] = [{}]
+        self.open = [0]
 
-    def __init__(self, tag: str, attributes: dict[str, str]) -> None:
-        self.tag = tag
-        self.text: list[str] = []
-        self.leaves: list[Leaf] = [("@" + name, value) for name, value in attributes.items()]
-        self.children: dict[str, list[list[Leaf]]] = {}
+    def start(self, tag: str, attributes: list[str]) -> None:
+        parent = self.open[-1]
+        counts = self.counts[parent]
+        counts[tag] = place = counts.get(tag, 0) + 1
+        self.open.append(len(self.tags))
+        self.tags.append(tag)
+        self.parents.append(parent)
+        self.places.append(place)
+        self.attributes.append(attributes)
+        self.texts.append("")
+        self.counts.append({})
+
+    def end(self, _tag: str) -> None:
+        self.open.pop()
+
+    def text(self, data: str) -> None:
+        if not data.isspace():
+            self.texts[self.open[-1]] += data
+
+    def leaves(self) -> list[Leaf]:
+        # Element 0 is the document, 1 its root; neither is part of a path.
+        prefixes = ["", ""]
+        found: list[Leaf] = []
+        for number in range(1, len(self.tags)):
+            parent, tag = self.parents[number], self.tags[number]
+            if number > 1:
+                path = prefixes[parent] + tag
+                if self.counts[parent][tag] > 1:
+                    path = f"{path}[{self.places[number]}]"
+                prefixes.append(path + "/")
+                text, attributes = self.texts[number], self.attributes[number]
+                if text or not (attributes or self.counts[number]):
+                    found.append((path, text.strip()))
+            prefix, attributes = prefixes[number], self.attributes[number]
+            found += [(f"{prefix}@{attributes[i]}", attributes[i + 1]) for i in range(0, len(attributes), 2)]
+        return found
 
 
 def leaves_of(completed: str) -> list[Leaf]:
     """Return the leaves of a completed document; a document that cannot be parsed has none."""
-    root = _Open("", {})
-    stack = [root]
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        stack.append(_Open(tag, attributes))
-
-    def end(_tag: str) -> None:
-        element = stack.pop()
-        stack[-1].children.setdefault(element.tag, []).append(_gathered(element))
-
-    def text(data: str) -> None:
-        stack[-1].text.append(data)
-
+    walk = _Walk()
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    parser.ordered_attributes = parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = walk.start, walk.end, walk.text
     try:
         parser.Parse(completed.encode("utf-8", "surrogatepass"), True)
     except expat.ExpatError:
         return []
-    return [leaf for documents in root.children.values() for leaves in documents for leaf in leaves if leaf[0]]
-
-
-def _gathered(element: _Open) -> list[Leaf]:
-    leaves = element.leaves
-    text = "".join(element.text).strip()
-    if text or not (leaves or element.children):
-        leaves.append(("", text))
-    for tag, siblings in element.children.items():
-        several = len(siblings) > 1
-        for number, below in enumerate(siblings, 1):
-            prefix = f"{tag}[{number}]" if several else tag
-            leaves += [(f"{prefix}/{path}" if path else prefix, value) for path, value in below]
-    return leaves
+    return walk.leaves()
 
 
 def number(value: str) -> float | None:

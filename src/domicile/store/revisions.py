@@ -29,8 +29,6 @@ class Place(NamedTuple):
 
 
 _to_json = msgspec.json.Encoder().encode
-_from_json = msgspec.json.Decoder(dict[str, Any]).decode
-_all_from_json = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 _LIVE = domain.c.undefined_at.is_(None)
 _ROW = select(domain.c.id, domain.c.uuid, domain.c.name, domain.c.head, domain.c.undefined_at)
@@ -154,17 +152,13 @@ def one(connection: Connection, key: str, n: int) -> Revision:
 
 def heads(connection: Connection) -> list[Head]:
     """Return all defined domains in the order they were first defined, without their documents."""
-    rows = connection.execute(_HEADS.order_by(domain.c.id)).all()
-    # One JSON list is decoded three times as fast as 10,000 small documents.
-    summaries = _all_from_json("[" + ",".join([row[4] for row in rows]) + "]")
-    return [Head(row[0], row[1], row[2], bool(row[3]), s) for row, s in zip(rows, summaries, strict=True)]
+    return [Head(*row) for row in connection.execute(_HEADS.order_by(domain.c.id))]
 
 
 def head(connection: Connection, key: str) -> Head:
     """Return one defined domain. Raises: NotFound."""
     row = _live_row(connection, key)
-    uuid, name, n, autostart, summary = connection.execute(_HEADS.where(domain.c.id == row.id)).one()
-    return Head(uuid, name, n, bool(autostart), _from_json(summary))
+    return Head(*connection.execute(_HEADS.where(domain.c.id == row.id)).one())
 
 
 def head_document(connection: Connection, uuid: str) -> bytes:
@@ -188,7 +182,7 @@ def any_row(connection: Connection, key: str) -> Place:
     if row is None:
         by_name = _ROW.where(domain.c.name == key)
         row = _first(connection, by_name.where(_LIVE))
-        row = row or _first(connection, by_name.order_by(domain.c.undefined_at.desc()))
+        row = row or _first(connection, by_name.where(~_LIVE).order_by(domain.c.undefined_at.desc()))
     if row is None:
         raise NotFound(f"no domain has the name or uuid '{key}'")
     return row

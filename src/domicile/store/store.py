@@ -5,6 +5,7 @@ The service calls it from worker threads; every method is safe from any thread, 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -25,8 +26,8 @@ from domicile.store.values import (
     Revision,
 )
 
-# How many changed domains one transaction indexes: the writer is never held for much longer than 0.1 s.
-_LEAF_BATCH = 100
+# How many changed domains one transaction indexes: many share pages, and the writer is held for some 0.1 s.
+_LEAF_BATCH = 200
 
 
 class Store:
@@ -34,6 +35,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._indexing = threading.Lock()
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -136,16 +138,16 @@ class Store:
 
     def catch_up(self, limit: int | None = None) -> int:
         """Index the leaves of changed domains, all or `limit`; good to call when idle. Return how many there were."""
-        with self._database.read() as connection:
-            if not leaf_index.is_stale(connection):
-                return 0
         done = 0
-        while limit is None or done < limit:
-            with self._database.write() as connection:
-                step = leaf_index.catch_up(connection, min(_LEAF_BATCH, (limit or _LEAF_BATCH + done) - done))
-            if step == 0:
-                break
-            done += step
+        with self._indexing:
+            while limit is None or done < limit:
+                with self._database.read() as connection:
+                    changes = leaf_index.gather(connection, min(_LEAF_BATCH, (limit or done + _LEAF_BATCH) - done))
+                if not changes.moved:
+                    break
+                with self._database.write() as connection:
+                    leaf_index.apply(connection, changes)
+                done += len(changes.moved)
         return done
 
     def rebuild_projections(self, reader: Callable[[str], tuple[Mapping[str, Any], Sequence[Fact]]]) -> int:

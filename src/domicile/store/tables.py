@@ -45,7 +45,12 @@ Index(
     sqlite_where=text("undefined_at IS NULL"),
     postgresql_where=text("undefined_at IS NULL"),
 )
-Index("domain_name", domain.c.name)
+Index(
+    "domain_undefined_name",
+    domain.c.name,
+    sqlite_where=text("undefined_at IS NOT NULL"),
+    postgresql_where=text("undefined_at IS NOT NULL"),
+)
 Index(
     "domain_stale_leaves",
     domain.c.id,

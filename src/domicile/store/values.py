@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from domicile.store import document
 
+_from_json = msgspec.json.Decoder(dict[str, Any]).decode
 Kind = Literal["define", "edit", "import", "rollback", "rename", "undefine", "undelete"]
 Op = Literal["=", "!=", "<", ">", "~", "contains"]
 
@@ -81,13 +84,18 @@ class Revision:
 
 
 class Head(NamedTuple):
-    """A defined domain as lists need it, without its document."""
+    """A defined domain as lists need it, without its document; its summary is read when asked for."""
 
     uuid: str
     name: str
     n: int
     autostart: bool
-    summary: dict[str, Any]
+    summary_json: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The small dictionary that its draft gave."""
+        return _from_json(self.summary_json)
 
 
 class Match(NamedTuple):

@@ -37,7 +37,8 @@ def _definitions() -> None:
     op.create_index("domain_uuid", "domain", ["uuid"], unique=True)
     live = sa.text("undefined_at IS NULL")
     op.create_index("domain_live_name", "domain", ["name"], unique=True, sqlite_where=live, postgresql_where=live)
-    op.create_index("domain_name", "domain", ["name"])
+    gone = sa.text("undefined_at IS NOT NULL")
+    op.create_index("domain_undefined_name", "domain", ["name"], sqlite_where=gone, postgresql_where=gone)
     stale = sa.text("leaf_head <> head")
     op.create_index("domain_stale_leaves", "domain", ["id"], sqlite_where=stale, postgresql_where=stale)
     op.create_table(
