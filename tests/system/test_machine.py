@@ -333,6 +333,7 @@ def test_what_the_guest_did_while_nobody_looked(tmp_path: Path) -> None:
         await asyncio.sleep(0.5)
         second = await reattach(record, stage.host, stage.heard.append)
         assert second is not None
+        stage.machines.append(second)
         await second.wait()
         assert (second.state, second.reason) == (State.SHUTOFF, Shutoff.SHUTDOWN)
         os.waitpid(first.pid, 0)

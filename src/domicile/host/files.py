@@ -1,0 +1,107 @@
+"""Files that QEMU opens itself: they must exist, and QEMU's user must be able to open them.
+
+`host/fulfil` asks at a machine's start; owners that were changed are given back when the machine ends.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as modes
+from pathlib import Path
+
+import structlog
+
+from domicile.base.errors import HostFailure
+from domicile.plan.need import Directory, File
+from domicile.qemu.launch import User
+
+log = structlog.get_logger(__name__)
+Owner = tuple[int, int]
+
+
+class Labels:
+    """Who owned the files that were lent to QEMU's user, and how many machines use each. One serves a daemon."""
+
+    def __init__(self, user: User | None) -> None:
+        self._user = user
+        self._lent: dict[str, tuple[Owner, set[str]]] = {}
+
+    def lend(self, machine: str, need: File) -> None:
+        """Make sure that QEMU can open a file, changing its owner where that is what it takes.
+
+        Raises:
+            HostFailure: the file is missing, or cannot be made accessible.
+        """
+        path = os.path.realpath(need.path)
+        try:
+            found = Path(path).stat()
+        except OSError as error:
+            raise HostFailure(f"{need.path}: {error.strerror}") from error
+        if modes.S_ISDIR(found.st_mode):
+            raise HostFailure(f"{need.path} is a directory, not a disk or file")
+        if self._user is None:
+            wanted = os.R_OK | (os.W_OK if need.writable else 0)
+            if not os.access(path, wanted):
+                raise HostFailure(f"{need.path} cannot be {'written' if need.writable else 'read'} by this user")
+            return
+        _check_way(Path(path), self._user)
+        if path in self._lent:
+            self._lent[path][1].add(machine)
+        elif not _allowed(found, self._user, 6 if need.writable else 4):
+            self._lent[path] = ((found.st_uid, found.st_gid), {machine})
+            try:
+                os.chown(path, self._user.uid, self._user.gid)
+            except OSError as error:
+                del self._lent[path]
+                raise HostFailure(f"{need.path} cannot be given to QEMU's user: {error.strerror}") from error
+
+    def give_back(self, machine: str) -> None:
+        """Restore the owners of what only this machine had."""
+        for path, (owner, users) in list(self._lent.items()):
+            users.discard(machine)
+            if not users:
+                del self._lent[path]
+                try:
+                    os.chown(path, *owner)
+                except OSError as error:
+                    log.warning("owner not restored", path=path, owner=owner, reason=error.strerror)
+
+    def lent_to(self, machine: str) -> dict[str, Owner]:
+        """Give what a machine's record must remember: the first owner of each file it was lent."""
+        return {path: owner for path, (owner, users) in self._lent.items() if machine in users}
+
+    def remember(self, machine: str, lent: dict[str, Owner]) -> None:
+        """Note what a machine that runs already was lent."""
+        for path, owner in lent.items():
+            self._lent.setdefault(path, ((owner[0], owner[1]), set()))[1].add(machine)
+
+    def make_directory(self, need: Directory) -> None:
+        """Make a directory for QEMU's user.
+
+        Raises:
+            HostFailure: it cannot be made.
+        """
+        path = Path(need.path)
+        try:
+            path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            if self._user is not None and path.stat().st_uid != self._user.uid:
+                os.chown(path, self._user.uid, self._user.gid)
+        except OSError as error:
+            raise HostFailure(f"the directory {need.path} cannot be made: {error.strerror}") from error
+
+
+def _allowed(found: os.stat_result, user: User, bits: int) -> bool:
+    """Say whether a file's mode lets the user do what the bits (4 read, 2 write, 1 search) ask."""
+    if found.st_uid == user.uid:
+        granted = found.st_mode >> 6
+    elif found.st_gid == user.gid or found.st_gid in user.groups:
+        granted = found.st_mode >> 3
+    else:
+        granted = found.st_mode
+    return granted & bits == bits
+
+
+def _check_way(path: Path, user: User) -> None:
+    for parent in path.parents:
+        if not _allowed(parent.stat(), user, 1):
+            raise HostFailure(f"QEMU's user may not enter {parent}, so it cannot open {path}")

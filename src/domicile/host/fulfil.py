@@ -1,0 +1,94 @@
+"""Fulfils what a machine needs of the host, all of it or nothing, and takes it back.
+
+`runtime/machine` calls it before QEMU starts and when QEMU has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from domicile.base.errors import InvalidRequest
+from domicile.host import tap
+from domicile.host.files import Labels, Owner
+from domicile.host.ports import PortBook
+from domicile.plan.need import Directory, File, Need, Port, Tap
+from domicile.qemu.launch import Given, User
+
+
+@dataclass(slots=True)
+class Fulfilled:
+    """What a machine was given: by the needs' tokens, and the owners of the files it was lent."""
+
+    ports: dict[str, int] = field(default_factory=dict)
+    taps: dict[str, str] = field(default_factory=dict)
+    lent: dict[str, Owner] = field(default_factory=dict)
+    _open: dict[str, tap.OpenTap] = field(default_factory=dict)
+
+    @property
+    def given(self) -> Given:
+        """What the tokens of the command line stand for."""
+        return Given({token: opened.fds for token, opened in self._open.items()}, self.ports)
+
+    def hand_over(self) -> None:
+        """Close the daemon's copies of what QEMU now holds."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+class Host:
+    """The host's resources as one daemon gives them out."""
+
+    def __init__(self, user: User | None = None) -> None:
+        self.user = user
+        self.ports = PortBook()
+        self.labels = Labels(user)
+
+    def fulfil(self, machine: str, needs: Sequence[Need]) -> Fulfilled:
+        """Give a machine, known by its uuid, all it needs. Never waits.
+
+        Raises:
+            HostFailure: something is missing or refused; everything given so far is taken back.
+            Conflict: another machine has it.
+        """
+        for need in needs:
+            if isinstance(need, Tap):
+                tap.check(need)
+        given = Fulfilled()
+        try:
+            for need in needs:
+                self._give(machine, need, given)
+        except BaseException:
+            given.hand_over()
+            self.take_back(machine)
+            raise
+        given.lent = self.labels.lent_to(machine)
+        return given
+
+    def _give(self, machine: str, need: Need, given: Fulfilled) -> None:
+        match need:
+            case File():
+                self.labels.lend(machine, need)
+            case Directory():
+                self.labels.make_directory(need)
+            case Port(fixed=None):
+                given.ports[need.token] = self.ports.reserve(machine, need.low, need.high)
+            case Port(fixed=int(number)):
+                given.ports[need.token] = self.ports.reserve_fixed(machine, number, need.address)
+            case Tap():
+                opened = tap.open_tap(need)
+                given._open[need.token] = opened
+                given.taps[need.token] = opened.name
+            case _:
+                raise InvalidRequest(f"nobody knows how to fulfil the need {type(need).__name__} of {need.origin}")
+
+    def remember(self, machine: str, ports: dict[str, int], lent: dict[str, Owner]) -> None:
+        """Note what a machine that runs already was given."""
+        for port in ports.values():
+            self.ports.remember(machine, port)
+        self.labels.remember(machine, lent)
+
+    def take_back(self, machine: str) -> None:
+        """Take back all a machine was given; taps went with its QEMU."""
+        self.ports.release(machine)
+        self.labels.give_back(machine)

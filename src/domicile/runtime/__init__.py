@@ -1,0 +1,1 @@
+"""The running machines: one actor each, and their long operations."""

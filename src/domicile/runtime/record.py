@@ -1,0 +1,80 @@
+"""What a later daemon must know to find a running machine again; the store keeps it, the machine's directory too.
+
+`runtime/machine` makes records, `runtime/reattach` reads them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from domicile.runtime.lifecycle import Policy
+
+FILE = "machine.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A running machine in a form that outlives the daemon. Paths are text, times are since the epoch."""
+
+    uuid: str
+    name: str
+    id: int
+    pid: int
+    start_time: int
+    directory: str
+    log: str
+    policy: Policy = field(default_factory=Policy)
+    state: int = 0
+    reason: int = 0
+    since: float = 0.0
+    paused: bool = False
+    ptys: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    taps: dict[str, str] = field(default_factory=dict)
+    lent: dict[str, tuple[int, int]] = field(default_factory=dict)
+    argv: list[str] = field(default_factory=list)
+
+    def to_json(self) -> bytes:
+        """Give the stored form."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Record:
+        """Read the stored form.
+
+        Raises:
+            msgspec.MsgspecError: when it is no such thing.
+        """
+        return msgspec.json.decode(data, type=cls)
+
+    def write(self) -> None:
+        """Leave it in the machine's directory, whole or not at all."""
+        path = Path(self.directory) / FILE
+        temporary = path.with_suffix(".new")
+        temporary.write_bytes(self.to_json())
+        temporary.replace(path)
+
+
+def left_behind(directories: Path) -> list[Record]:
+    """Read the records below a directory of machine directories, for machines the store does not know of."""
+    records = []
+    for path in sorted(directories.glob(f"*/{FILE}")):
+        try:
+            records.append(Record.from_json(path.read_bytes()))
+        except (OSError, msgspec.MsgspecError):
+            continue
+    return records
+
+
+def forget(directory: Path) -> None:
+    """Remove what a machine's end leaves in its directory."""
+    for name in (FILE, "monitor.sock"):
+        (directory / name).unlink(missing_ok=True)
+    try:
+        os.rmdir(directory)  # noqa: PTH106 - only when nothing else is in it
+    except OSError:
+        return

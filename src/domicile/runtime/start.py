@@ -1,0 +1,134 @@
+"""Starting a machine: needs fulfilled, QEMU launched, its monitor greeted, its CPUs let go; or nothing of it.
+
+The service calls `start`, once for each domain at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from domicile.base import tasks
+from domicile.base.errors import OutcomeUnknown, QemuRefused
+from domicile.base.undo import Undo
+from domicile.host.fulfil import Fulfilled, Host
+from domicile.plan.need import Need, Port
+from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
+from domicile.runtime import record
+from domicile.runtime.lifecycle import Policy
+from domicile.runtime.machine import Listener, Machine
+from domicile.runtime.record import Record
+from domicile.runtime.states import Paused, State
+
+_PORT_RACES = 3
+Keep = Callable[[Record], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """What is to be started. `argv` is complete, with tokens for what the needs and the launch provide."""
+
+    uuid: str
+    name: str
+    id: int
+    argv: Sequence[str]
+    directory: Path
+    log: Path
+    needs: Sequence[Need] = ()
+    policy: Policy = field(default_factory=Policy)
+    paused: bool = False
+    env: Mapping[str, str] | None = None
+
+
+async def start(
+    spec: MachineSpec, host: Host, listener: Listener, keep: Keep | None = None, deadline: float = DEADLINE
+) -> Machine:
+    """Start a machine and return it running (or paused, where the specification says so).
+
+    `keep` stores the record while QEMU starts; it is called again when the machine is up. A caller that is cancelled
+    does not cut a start in half: it goes on to its end.
+
+    Raises:
+        HostFailure: a need cannot be fulfilled; nothing was started.
+        QemuRefused: QEMU ended; the message carries its words.
+        DeadlineExceeded: QEMU did not come up; it was killed.
+    """
+    return await asyncio.shield(tasks.spawn(f"start of {spec.name}", _start(spec, host, listener, keep, deadline)))
+
+
+async def _start(spec: MachineSpec, host: Host, listener: Listener, keep: Keep | None, deadline: float) -> Machine:
+    any_port = any(isinstance(need, Port) and need.fixed is None for need in spec.needs)
+    for attempt in range(_PORT_RACES):
+        try:
+            return await _attempt(spec, host, listener, keep, deadline)
+        except QemuRefused as error:
+            # Another program took the port between our look and QEMU's; it is visibly taken now.
+            if not (any_port and "Address already in use" in error.message) or attempt == _PORT_RACES - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep | None, deadline: float) -> Machine:
+    async with Undo() as undo:
+        given = host.fulfil(spec.uuid, spec.needs)
+        undo.push("take back what the host gave", lambda: host.take_back(spec.uuid))
+        undo.push("close taps", given.hand_over)
+        launched = await asyncio.to_thread(
+            spawn, spec.argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env
+        )
+        undo.push("forget the directory", lambda: record.forget(spec.directory))
+        undo.push("end QEMU", lambda: _kill(launched))
+        known = _record(spec, given, launched)
+        given.hand_over()
+        known.write()
+        machine = Machine(known, launched.process, host, listener)
+        monitor = machine.new_monitor()
+        undo.push("close the monitor", monitor.close)
+        stored = tasks.spawn(f"record of {spec.name}", keep(known)) if keep is not None else None
+        await greet(launched, monitor, deadline)
+        machine.adopt(monitor)
+        try:
+            await machine.come_up(paused=spec.paused, deadline=deadline)
+        except OutcomeUnknown as error:
+            await launched.process.ended()
+            raise QemuRefused(f"QEMU ended while it started: {last_words(launched)}") from error
+        if stored is not None and keep is not None:
+            await stored
+        undo.commit()
+    complete = machine.record()
+    complete.write()
+    if keep is not None:
+        await keep(complete)
+    return machine
+
+
+def _record(spec: MachineSpec, given: Fulfilled, launched: Launched) -> Record:
+    return Record(
+        uuid=spec.uuid,
+        name=spec.name,
+        id=spec.id,
+        pid=launched.process.pid,
+        start_time=launched.process.start_time,
+        directory=str(spec.directory),
+        log=str(spec.log),
+        policy=spec.policy,
+        state=int(State.PAUSED),
+        reason=int(Paused.STARTING_UP),
+        since=time.time(),
+        paused=spec.paused,
+        ports=given.ports,
+        taps=given.taps,
+        lent=given.lent,
+        argv=launched.argv,
+    )
+
+
+async def _kill(launched: Launched) -> None:
+    launched.process.signal(signal.SIGKILL)
+    async with asyncio.timeout(DEADLINE):
+        await launched.process.ended()
