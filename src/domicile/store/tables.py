@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy knows them; the migrations make them (a test holds both to be equal).
+"""The tables as SQLAlchemy knows them; the migrations make them (a test holds both to be equal). Indexes: indexes.py.
 
 Used by the other modules of the store. Times are microseconds since 1970 in UTC, exact and the same everywhere.
 """
@@ -11,13 +11,11 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
-    text,
 )
 
 metadata = MetaData()
@@ -37,26 +35,6 @@ domain = Table(
     Column("owner", Text, nullable=False),
     Column("summary", Text, nullable=False),
 )
-Index("domain_uuid", domain.c.uuid, unique=True)
-Index(
-    "domain_live_name",
-    domain.c.name,
-    unique=True,
-    sqlite_where=text("undefined_at IS NULL"),
-    postgresql_where=text("undefined_at IS NULL"),
-)
-Index(
-    "domain_undefined_name",
-    domain.c.name,
-    sqlite_where=text("undefined_at IS NOT NULL"),
-    postgresql_where=text("undefined_at IS NOT NULL"),
-)
-Index(
-    "domain_stale_leaves",
-    domain.c.id,
-    sqlite_where=text("leaf_head <> head"),
-    postgresql_where=text("leaf_head <> head"),
-)
 
 # Append-only: triggers refuse UPDATE and DELETE. `document` holds the three texts, see document.py.
 revision = Table(
@@ -75,7 +53,6 @@ revision = Table(
     Column("parent", Integer, nullable=False),
     Column("document", LargeBinary, nullable=False),
 )
-Index("revision_domain_n", revision.c.domain, revision.c.n, unique=True)
 
 # Projection of the head: what domains are looked up by. Always written in the definition's own transaction.
 fact = Table(
@@ -87,7 +64,6 @@ fact = Table(
     Column("path", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
-Index("fact_kind_value", fact.c.kind, fact.c.value)
 
 # Projection of every leaf as an inverted index: path → pair (path and value) → domains. The ids of paths and pairs are
 # hashes of what they stand for, so no daemon needs to ask before it writes.
@@ -105,7 +81,6 @@ leaf_pair = Table(
     Column("number", Float),
     Column("value", Text, nullable=False),
 )
-Index("leaf_pair_path_number", leaf_pair.c.path_id, leaf_pair.c.number)
 leaf = Table(
     "leaf",
     metadata,
@@ -165,4 +140,3 @@ action = Table(
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
-Index("action_uuid", action.c.uuid, action.c.id)

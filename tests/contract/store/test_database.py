@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from domicile.base.errors import Conflict, HostFailure
 from domicile.store import schema
 from domicile.store.engine import Database
+from domicile.store.indexes import metadata
 from domicile.store.store import Store
-from domicile.store.tables import metadata
 
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET at = 0", "DELETE FROM {}"])

@@ -5,7 +5,7 @@ Loaded by Alembic.
 
 from alembic import context
 
-from domicile.store.tables import metadata
+from domicile.store.indexes import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():
