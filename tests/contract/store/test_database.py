@@ -109,3 +109,18 @@ def test_the_version_is_the_newest_migration():
     config.set_main_option("script_location", "domicile.store:migrations")
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [schema.VERSION]
+
+
+def test_a_cut_connection_is_reported_and_made_again(store, make, author, url):
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has no connection to cut")
+    store.define(make(1), author)
+    cutter = Database(url)
+    with cutter.write() as connection:
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        connection.execute(text(f"{cut} WHERE pid <> pg_backend_pid() AND datname = current_database()"))
+    cutter.close()
+    assert store.head("vm1").n == 1
+    with pytest.raises(HostFailure):
+        store.define(make(1), author)
+    assert store.define(make(1), author).n == 2
