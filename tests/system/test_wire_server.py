@@ -7,13 +7,13 @@ import contextlib
 import os
 import socket
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_domains import Domains, serve
 
 from domicile.api.libvirt.registry import Registry
 from domicile.api.libvirt.server import Limits, Server
@@ -23,6 +23,9 @@ from domicile.rpc.calls import connect, domain, domain_device, domain_event, net
 from domicile.rpc.client import Client
 from domicile.rpc.connection import PING
 from domicile.rpc.frame import Frame, FrameReader, frame
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fake_domains import Domains, serve
 
 LIMITS = Limits(clients=8, unopened=4, requests=2, open_seconds=0.5, write_high=65_536, write_max=1_000_000)
 
@@ -93,12 +96,16 @@ def test_calls_and_errors(path: Path) -> None:
         dom = client.call(domain.domain_lookup_by_name, "vm1")
         assert dom.name == "vm1"
         assert client.call(domain.domain_create_with_flags, dom, 0).id == 1
-        with pytest.raises(e.WrongState, match="^Requested operation is not valid: domain is already running$"):
+        with pytest.raises(e.WrongState, match=r"^Requested operation is not valid: domain is already running$"):
             client.call(domain.domain_create_with_flags, dom, 0)
-        with pytest.raises(e.NotFound, match="^Domain not found: no domain with matching name 'x'$"):
+        with pytest.raises(e.NotFound, match=r"^Domain not found: no domain with matching name 'x'$"):
             client.call(domain.domain_lookup_by_name, "x")
         with pytest.raises(e.Unsupported, match="virNetworkGetXMLDesc") as caught:
-            client.call(network.network_get_xml_desc, network.network_lookup_by_name.unpack_result(b"\0\0\0\1x\0\0\0" + bytes(16)), 0)
+            client.call(
+                network.network_get_xml_desc,
+                network.network_lookup_by_name.unpack_result(b"\0\0\0\1x\0\0\0" + bytes(16)),
+                0,
+            )
         assert caught.value.wire_code == e.NO_SUPPORT
 
 
@@ -124,7 +131,11 @@ def test_events_reach_those_who_asked(path: Path) -> None:
         ]
         told = other.next_event(5)
         assert told is not None
-        assert (told.stub, told.args[0], told.args[1].name) == (domain_event.domain_event_callback_lifecycle, only, "vm1")
+        assert (told.stub, told.args[0], told.args[1].name) == (
+            domain_event.domain_event_callback_lifecycle,
+            only,
+            "vm1",
+        )
         assert other.next_event(0.05) is None
         legacy = old.next_event(5)
         assert legacy is not None
@@ -179,7 +190,7 @@ def test_read_only_sockets_change_nothing(path: Path) -> None:
     with running(path), Client.connect(f"{path}-ro") as client:
         dom = client.call(domain.domain_lookup_by_name, "vm1")
         assert client.call(domain.domain_get_state, dom, 0) == (5, 0)
-        with pytest.raises(e.Denied, match="^operation forbidden: read only access prevents virDomainDestroy$"):
+        with pytest.raises(e.Denied, match=r"^operation forbidden: read only access prevents virDomainDestroy$"):
             client.call(domain.domain_destroy, dom)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(Path(f"{path}-ro").stat().st_mode) == 0o666
@@ -209,7 +220,9 @@ def test_keepalive_is_answered_and_bad_calls_do_not_end_the_connection(path: Pat
         assert (got[0].program, got[0].procedure) == (0x6B656570, 2)
 
 
-@pytest.mark.parametrize("junk", [b"GET / HTTP/1.0\r\n\r\n" * 4, b"\0\0\0\1", b"\xff" * 64, frame(0x20008086, 1, 1, f.REPLY, 1, f.OK)])
+@pytest.mark.parametrize(
+    "junk", [b"GET / HTTP/1.0\r\n\r\n" * 4, b"\0\0\0\1", b"\xff" * 64, frame(0x20008086, 1, 1, f.REPLY, 1, f.OK)]
+)
 def test_junk_ends_the_connection_and_no_other(path: Path, junk: bytes) -> None:
     with running(path) as server, Client.connect(path) as client:
         with raw(path) as sock:
@@ -308,7 +321,7 @@ def test_handlers_fit_their_stubs() -> None:
     handlers: Registry[None] = Registry()
     with pytest.raises(TypeError, match="takes 1 arguments, domain_reboot gives 3"):
         handlers.handle(domain.domain_reboot)(lambda conn: None)  # type: ignore[misc,arg-type]
-    with pytest.raises(TypeError, match="opens a stream|opens stream"):
+    with pytest.raises(TypeError, match=r"opens a stream|opens stream"):
         handlers.handle(domain_device.domain_open_console)(lambda conn, dom, device, flags: None)
     handlers.handle(domain.domain_reboot)(lambda conn, dom, flags: None)
     with pytest.raises(ValueError, match="two handlers"):

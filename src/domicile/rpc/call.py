@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_args, get_origin
 
-from domicile.rpc.layout import layout
+from domicile.rpc.layout import Layout, layout
 from domicile.rpc.xdr import Pack, Unpack, packer, unpacker
 
 P = ParamSpec("P")
@@ -66,16 +66,19 @@ class Stub(Generic[P, R]):
         """Compile the codecs when the first of them is wanted."""
         if name not in ("pack_args", "unpack_args", "pack_result", "unpack_result"):
             raise AttributeError(name)
-        hints = typing.get_type_hints(self._function, include_extras=True)
-        result = hints.pop("return")
-        arguments = [layout(hint) for hint in hints.values()]
-        parts = [] if result is type(None) else list(get_args(result)) if get_origin(result) is tuple else [result]
-        results = [layout(part) for part in parts]
+        arguments, results = self.layouts()
         self.pack_args = packer(self.name, arguments)
         self.unpack_args = unpacker(self.name, arguments)
         self.pack_result = packer(self.name, results, single=True)
         self.unpack_result = unpacker(self.name, results, single=True)
         return getattr(self, name)
+
+    def layouts(self) -> tuple[list[Layout], list[Layout]]:
+        """Read the layouts of the arguments and of the results from the signature."""
+        hints = typing.get_type_hints(self._function, include_extras=True)
+        result = hints.pop("return")
+        parts = [] if result is type(None) else list(get_args(result)) if get_origin(result) is tuple else [result]
+        return [layout(hint) for hint in hints.values()], [layout(part) for part in parts]
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.program:#x}/{self.number}>"

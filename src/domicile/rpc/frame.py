@@ -18,6 +18,7 @@ STREAM_CHUNK = 262_120
 FDS_MAX = 32
 HEADER = struct.Struct(">IIIIIIi")
 HEADER_SIZE = HEADER.size
+_LEAST = HEADER_SIZE.to_bytes(4, "big")
 _unpack_header = HEADER.unpack_from
 _pack_header = HEADER.pack
 
@@ -82,7 +83,7 @@ class FrameReader:
         rest = self._rest
         if rest:
             rest += data
-            if len(rest) < 4 or len(rest) < int.from_bytes(rest[:4], "big") <= self.limit:
+            if len(rest) < 4 or (rest[:4] >= _LEAST and len(rest) < int.from_bytes(rest[:4], "big") <= self.limit):
                 return []
             data = bytes(rest)
             rest.clear()

@@ -35,6 +35,8 @@ C = TypeVar("C")
 _REMOTE, _OPEN = 0x20008086, 1
 _TURN = 256
 """Calls answered in one turn of the loop before other clients have theirs."""
+_FLUSH = 131_072
+"""Bytes of answers gathered before they are written within a turn."""
 _BEFORE_OPEN = frozenset((_REMOTE, number) for number in (_OPEN, 2, 60, 66, 67, 68, 69, 70))
 
 
@@ -48,6 +50,7 @@ class Session(asyncio.Protocol, Generic[C]):
         self._entries = server.entries
         self._wire = ServerConnection(self.limits.unopened_message)
         self._out: list[bytes] | None = None
+        self._out_size = 0
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: deque[Frame] = deque()
         self._streams: dict[int, Stream] = {}
@@ -98,7 +101,8 @@ class Session(asyncio.Protocol, Generic[C]):
             self._batch(frames)
 
     def _batch(self, frames: list[Frame]) -> None:
-        out = self._out = []
+        out: list[bytes] = []
+        self._out = out
         for index, one in enumerate(frames):
             if index == _TURN or len(self._running) >= self.limits.requests or not self._writable:
                 self._waiting.extend(frames[index:])
@@ -107,11 +111,18 @@ class Session(asyncio.Protocol, Generic[C]):
                     asyncio.get_running_loop().call_soon(self._go_on)
                 break
             self._dispatch(one)
+            if self._out_size > _FLUSH:
+                self._flush(out)
             if self.closed:
                 break
         self._out = None
+        self._flush(out)
+
+    def _flush(self, out: list[bytes]) -> None:
         if out and not self.closed:
             self._write(out[0] if len(out) == 1 else b"".join(out))
+        out.clear()
+        self._out_size = 0
 
     # Calls.
 
@@ -214,6 +225,7 @@ class Session(asyncio.Protocol, Generic[C]):
         """Send a whole message; within a read it joins that read's answers."""
         if self._out is not None:
             self._out.append(data)
+            self._out_size += len(data)
         elif not self.closed:
             self._write(data)
 

@@ -25,6 +25,24 @@ from domicile.rpc.calls import (
 )
 from domicile.rpc.calls.programs import PROGRAMS
 
-__all__ = ["PROGRAMS", "connect", "domain", "domain_block", "domain_device", "domain_event", "domain_guest", "domain_migrate",
-           "domain_snapshot", "domain_tune", "domicile", "interface", "keepalive", "network", "node", "nwfilter", "qemu",
-           "secret", "storage"]
+__all__ = [
+    "PROGRAMS",
+    "connect",
+    "domain",
+    "domain_block",
+    "domain_device",
+    "domain_event",
+    "domain_guest",
+    "domain_migrate",
+    "domain_snapshot",
+    "domain_tune",
+    "domicile",
+    "interface",
+    "keepalive",
+    "network",
+    "node",
+    "nwfilter",
+    "qemu",
+    "secret",
+    "storage",
+]

@@ -18,50 +18,66 @@ Json = Annotated[bytes, Limit(16_777_216)]
 @domicile.call(1, "connect:getattr")
 def host_info() -> Json: ...
 
+
 @domicile.call(2, "connect:read")
 def doctor() -> Json: ...
+
 
 @domicile.call(3, "connect:search_domains")
 def domains() -> Json: ...
 
+
 @domicile.call(4, "domain:read")
 def info(domain: str) -> Json: ...
+
 
 @domicile.call(5, "domain:read")
 def history(domain: str, limit: u32) -> Json: ...
 
+
 @domicile.call(6, "domain:read")
 def show(domain: str, revision: u32, authored: u32) -> Json: ...
+
 
 @domicile.call(7, "domain:read")
 def diff(domain: str, old: u32, new: u32) -> Json: ...
 
+
 @domicile.call(8, "domain:write domain:save")
 def rollback(domain: str, revision: u32, why: str | None) -> Json: ...
+
 
 @domicile.call(9, "domain:write domain:save")
 def undelete(domain: str, revision: u32, why: str | None) -> Json: ...
 
+
 @domicile.call(10, "connect:search_domains")
 def find(kind: str, value: str, limit: u32) -> Json: ...
+
 
 @domicile.call(11, "connect:search_domains")
 def find_leaf(path: str, operator: str, value: str, limit: u32) -> Json: ...
 
+
 @domicile.call(12, "domain:read")
 def explain(domain: str, path: str | None, language: str | None) -> Json: ...
+
 
 @domicile.call(13, "domain:read")
 def argv(domain: str) -> Json: ...
 
+
 @domicile.call(14, "domain:write domain:save")
 def define_report(xml: str, strict: u32, why: str | None, expect_head: u32) -> Json: ...
+
 
 @domicile.call(15, "connect:read")
 def check(xml: str) -> Json: ...
 
+
 @domicile.call(16, "domain:write domain:save")
 def import_domain(xml: str, origin: str, autostart: u32) -> Json: ...
+
 
 @domicile.call(17, "connect:read")
 def log(domain: str | None, limit: u32) -> Json: ...
