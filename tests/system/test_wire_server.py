@@ -23,6 +23,7 @@ from domicile.rpc.calls import connect, domain, domain_device, domain_event, net
 from domicile.rpc.client import Client
 from domicile.rpc.connection import PING
 from domicile.rpc.frame import Frame, FrameReader, frame
+from domicile.rpc.types import Domain
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_domains import Domains, serve
@@ -81,6 +82,10 @@ def opened(path: Path) -> socket.socket:
     sock.sendall(frame(0x20008086, 1, 1, f.CALL, 1, f.OK, connect.connect_open.pack_args(None, 0)))
     assert answers(sock, 1)[0].status == f.OK
     return sock
+
+
+def fake(name: str) -> Domain:
+    return Domains(3).by_name[name]
 
 
 def eventually(true: Callable[[], bool]) -> None:
@@ -169,6 +174,18 @@ def test_streams(path: Path) -> None:
         stream.send(b"fail")
         with pytest.raises(e.WrongState, match="the console broke"):
             stream.recv(5)
+
+
+def test_a_hole_ends_a_stream_that_knows_none(path: Path) -> None:
+    with running(path), opened(path) as sock:
+        dom = domain.domain_lookup_by_name.pack_result(fake("vm1"))
+        sock.sendall(frame(0x20008086, 1, 201, f.CALL, 2, f.OK, dom + bytes(8)))
+        assert answers(sock, 1)[0].status == f.OK
+        sock.sendall(frame(0x20008086, 1, 201, f.STREAM_HOLE, 2, f.CONTINUE, bytes(12)))
+        last = answers(sock, 1)[-1]
+        while last.status == f.CONTINUE:
+            last = answers(sock, 1)[-1]
+        assert (last.type, last.serial, last.status) == (f.STREAM, 2, f.ERROR)
 
 
 def test_a_stream_keeps_the_readers_pace(path: Path) -> None:

@@ -119,8 +119,11 @@ class Stream:
 
     def received(self, packet: Frame) -> None:
         """Take a packet from the client."""
-        if packet.status == f.CONTINUE:
-            if packet.payload and packet.type == f.STREAM and not self._done:
+        if packet.type == f.STREAM_HOLE:
+            self._fail(StreamAborted("holes are not understood on this stream"))
+            self.abort()
+        elif packet.status == f.CONTINUE:
+            if packet.payload and not self._done:
                 self._incoming.append(packet.payload)
                 self._held += len(packet.payload)
                 self._readable.set()
