@@ -26,6 +26,8 @@ from domicile.rpc import frame as f
 log = structlog.get_logger(__name__)
 C = TypeVar("C")
 _PATH_MAX = 107
+_TURNS_OF_ACCEPT = 5
+"""Turns of the loop after which a connection that was just accepted has its session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Server(Generic[C]):
             with contextlib.suppress(OSError):
                 path.unlink()
         self._listeners.clear()
+        for _ in range(_TURNS_OF_ACCEPT):
+            await asyncio.sleep(0)
         waits = [asyncio.ensure_future(session.finish()) for session in self.sessions]
         if waits:
             _, late = await asyncio.wait(waits, timeout=grace)
@@ -111,6 +115,7 @@ class Server(Generic[C]):
                 await asyncio.wait_for(self._closing.wait(), grace)
         for session in list(self.sessions):
             session.abort()
+        await asyncio.sleep(0)
 
 
 def _bind(path: Path, mode: int, group: str | int | None) -> socket.socket:
