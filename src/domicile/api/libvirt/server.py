@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 C = TypeVar("C")
 _PATH_MAX = 107
 _TURNS_OF_ACCEPT = 5
-"""Turns of the loop after which a connection that was just accepted has its session."""
+"""Turns of the loop after which a connection just accepted has its session; asyncio loses it if the server closes before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +93,22 @@ class Server(Generic[C]):
         if self._closing is not None and not self.sessions:
             self._closing.set()
 
-    async def close(self, grace: float = 5.0) -> None:
-        """Stop listening, let the calls under way end within `grace` seconds, and close every connection."""
+    async def _stop_listening(self) -> None:
+        loop = asyncio.get_running_loop()
+        for server, _ in self._listeners:
+            for sock in server.sockets:
+                loop.remove_reader(sock.fileno())
+        for _ in range(_TURNS_OF_ACCEPT):
+            await asyncio.sleep(0)
         for server, path in self._listeners:
             server.close()
             with contextlib.suppress(OSError):
                 path.unlink()
         self._listeners.clear()
-        for _ in range(_TURNS_OF_ACCEPT):
-            await asyncio.sleep(0)
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Stop listening, let the calls under way end within `grace` seconds, and close every connection."""
+        await self._stop_listening()
         waits = [asyncio.ensure_future(session.finish()) for session in self.sessions]
         if waits:
             _, late = await asyncio.wait(waits, timeout=grace)
