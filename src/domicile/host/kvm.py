@@ -1,4 +1,4 @@
-"""Whether KVM really runs a virtual CPU here: one is made and runs three instructions, in a child that may hang.
+"""Whether KVM really runs a virtual CPU here: one is made and runs a few instructions, in a child that may hang.
 
 The daemon's wiring and `doctor` ask; opening /dev/kvm alone proves nothing on nested or crippled hosts.
 """
@@ -22,9 +22,16 @@ _SET_USER_MEMORY_REGION = 0x4020AE46
 _SET_REGS, _GET_SREGS, _SET_SREGS = 0x4090AE82, 0x8138AE83, 0x4138AE84
 _REGS_SIZE, _SREGS_SIZE = 0x90, 0x138
 _EXIT_REASON = 8
-_EXIT_IO, _EXIT_HLT = 2, 5
-_CODE_AT = 0x1000
-_CODE = bytes.fromhex("b02a e610 f4")  # mov al,42; out 0x10,al; hlt
+_EXIT_IO, _EXIT_HLT, _EXIT_INTERNAL_ERROR = 2, 5, 17
+# KVM can interpret simple code without any hardware that runs it; 64-bit code with SSE it must really run.
+_CODE_AT, _TABLES_AT = 0x1000, 0x2000
+# A stack at 0x6000; count down a million in ecx while adding with SSE; out 0x10,al; hlt
+_CODE = bytes.fromhex("bc00600000 b940420f00 0f57c0 f30f58c0 50 58 ffc9 75f6 b02a e610 f4")
+_PAGES = 6
+_CS = struct.pack("QIHBBBBBBBBBB", 0, 0xFFFFFFFF, 8, 11, 1, 0, 0, 1, 1, 1, 0, 0, 0)
+_DS = struct.pack("QIHBBBBBBBBBB", 0, 0xFFFFFFFF, 16, 3, 1, 0, 1, 1, 0, 1, 0, 0, 0)
+_CR0, _CR3, _CR4, _EFER = 224, 240, 248, 264
+_PROTECTED_PAGED, _PAE_SSE, _LONG_MODE = 0x80000033, 0x620, 0x500
 
 #: Seconds the trial may take before it counts as hung.
 DEADLINE = 2.0
@@ -79,28 +86,34 @@ def _obstacle() -> str | None:
 
 
 def _trial() -> str | None:
-    """Run the three instructions; return what went wrong, None when nothing did."""
+    """Run the instructions; return what went wrong, None when nothing did."""
     kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
     if fcntl.ioctl(kvm, _GET_API_VERSION, 0) != 12:
         return "KVM speaks an unknown version of its interface"
     machine = fcntl.ioctl(kvm, _CREATE_VM, 0)
-    memory = mmap.mmap(-1, mmap.PAGESIZE)
+    memory = mmap.mmap(-1, _PAGES * mmap.PAGESIZE)
     memory[: len(_CODE)] = _CODE
+    # Three levels of page tables, the last with one page of 2 MiB: addresses stay what they are.
+    for level, entry in enumerate((_TABLES_AT + 0x1003, _TABLES_AT + 0x2003, 0x83)):
+        struct.pack_into("Q", memory, _TABLES_AT - _CODE_AT + level * 0x1000, entry)
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    region = struct.pack("IIQQQ", 0, 0, _CODE_AT, mmap.PAGESIZE, address)
+    region = struct.pack("IIQQQ", 0, 0, _CODE_AT, _PAGES * mmap.PAGESIZE, address)
     fcntl.ioctl(machine, _SET_USER_MEMORY_REGION, region)
     cpu = fcntl.ioctl(machine, _CREATE_VCPU, 0)
     shared = mmap.mmap(cpu, fcntl.ioctl(kvm, _GET_VCPU_MMAP_SIZE, 0))
-    segments = bytearray(fcntl.ioctl(cpu, _GET_SREGS, bytes(_SREGS_SIZE)))
-    struct.pack_into("Q", segments, 0, 0)  # the code segment's base
-    struct.pack_into("H", segments, 12, 0)  # and selector
-    fcntl.ioctl(cpu, _SET_SREGS, bytes(segments))
+    special = bytearray(fcntl.ioctl(cpu, _GET_SREGS, bytes(_SREGS_SIZE)))
+    special[: 6 * len(_CS)] = _CS + _DS * 5
+    for place, value in ((_CR0, _PROTECTED_PAGED), (_CR3, _TABLES_AT), (_CR4, _PAE_SSE), (_EFER, _LONG_MODE)):
+        struct.pack_into("Q", special, place, value)
+    fcntl.ioctl(cpu, _SET_SREGS, bytes(special))
     registers = bytearray(_REGS_SIZE)
     struct.pack_into("QQ", registers, 0x80, _CODE_AT, 2)  # rip, rflags
     fcntl.ioctl(cpu, _SET_REGS, bytes(registers))
     for expected in (_EXIT_IO, _EXIT_HLT):
         fcntl.ioctl(cpu, _RUN, 0)
         reason = struct.unpack_from("I", shared, _EXIT_REASON)[0]
+        if reason == _EXIT_INTERNAL_ERROR:
+            return "a virtual CPU was made but does not run: KVM gave up on an instruction, as without hardware support"
         if reason != expected:
             return f"a virtual CPU was made but does not run: exit reason {reason} instead of {expected}"
     return None
