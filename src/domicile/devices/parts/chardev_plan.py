@@ -1,0 +1,120 @@
+"""A character device's host end as QEMU's -chardev. Used by the `plan` of every family that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from domicile.devices.parts.chardev import Backed, CharSource, sole
+from domicile.plan.facts import Planning
+from domicile.plan.need import File, Need
+from domicile.plan.qemu import Item, Keyed, Structured
+
+_RECONNECT_MS = "chardev-add/arg-type/backend/+socket/data/reconnect-ms"
+
+Pairs = tuple[tuple[str, Any], ...]
+
+
+def chardev(
+    device: Backed,
+    ident: str,
+    p: Planning,
+    *,
+    origin: str,
+    spice: str = "vdagent",
+    parallel: bool = False,
+    path: str | None = None,
+) -> Iterator[Item | Need]:
+    """Ask for the host's end under the name `ident`.
+
+    `spice` is the name of the SPICE channel, `path` stands in for a unix socket's path that was left to Domicile.
+    """
+    kind = device.type or "pty"
+    source = sole(device) or CharSource()
+    if kind == "dev" and source.path:
+        yield File(source.path, writable=True, origin=origin)
+    credentials: str | None = None
+    if kind == "tcp" and _encrypted(source, p):
+        credentials = f"obj{ident}_tls0"
+        yield _credentials(credentials, source, p, origin)
+    if kind == "dev":
+        word = "parallel" if parallel else "serial"
+    else:
+        word = {"tcp": "socket", "unix": "socket"}.get(kind, kind)
+    pairs: Pairs = (("", word), ("id", ident), *_options(kind, device, source, p, spice, path, credentials))
+    yield Keyed("-chardev", (*pairs, *_log(device)), origin=origin)
+
+
+def _options(
+    kind: str, device: Backed, source: CharSource, p: Planning, spice: str, path: str | None, credentials: str | None
+) -> Pairs:
+    if kind in ("dev", "pipe"):
+        return (("path", source.path),)
+    if kind == "file":
+        return ("path", source.path), ("append", source.append)
+    if kind == "udp":
+        return _datagrams(device)
+    if kind == "tcp":
+        telnet = True if device.protocol is not None and device.protocol.type == "telnet" else None
+        where: Pairs = (("host", source.host), ("port", source.service), ("telnet", telnet))
+        return (*where, *_listen(source.mode), *_reconnect(source, p), ("tls-creds", credentials))
+    if kind == "unix":
+        mode = "bind" if path is not None else source.mode
+        return ("path", path or source.path), *_listen(mode), *_reconnect(source, p)
+    if kind == "spicevmc":
+        return (("name", spice),)
+    if kind in ("spiceport", "dbus"):
+        return (("name", source.channel),)
+    if kind == "qemu-vdagent":
+        copies = source.clipboard.copypaste if source.clipboard is not None else None
+        mouse = source.mouse.mode if source.mouse is not None else None
+        return ("name", "vdagent"), ("clipboard", copies), ("mouse", None if mouse is None else mouse == "client")
+    return ()
+
+
+def _datagrams(device: Backed) -> Pairs:
+    ends = {source.mode: source for source in device.source}
+    far, near = ends.get("connect", CharSource()), ends.get("bind", CharSource())
+    return (
+        ("host", far.host or ""),
+        ("port", far.service),
+        ("localaddr", near.host or ""),
+        ("localport", near.service or "0"),
+    )
+
+
+def _listen(mode: str | None) -> Pairs:
+    return (("server", True), ("wait", False)) if mode == "bind" else ()
+
+
+def _reconnect(source: CharSource, p: Planning) -> Pairs:
+    again = source.reconnect
+    if again is None or source.mode == "bind" or again.enabled is None:
+        return ()
+    seconds = again.timeout or 0 if again.enabled else 0
+    if p.caps.has_schema(_RECONNECT_MS):
+        return (("reconnect-ms", seconds * 1000),)
+    return (("reconnect", seconds),)
+
+
+def _log(device: Backed) -> Pairs:
+    if device.log is None or not device.log.file:
+        return ()
+    return ("logfile", device.log.file), ("logappend", device.log.append)
+
+
+def _encrypted(source: CharSource, p: Planning) -> bool:
+    return p.host.settings.chardev_tls if source.tls is None else source.tls
+
+
+def _credentials(ident: str, source: CharSource, p: Planning, origin: str) -> Structured:
+    serves = source.mode == "bind"
+    settings = p.host.settings
+    props = {
+        "qom-type": "tls-creds-x509",
+        "id": ident,
+        "dir": settings.chardev_tls_x509_cert_dir,
+        "endpoint": "server" if serves else "client",
+        "verify-peer": settings.chardev_tls_x509_verify if serves else True,
+    }
+    return Structured("object", props, origin=origin)
