@@ -23,7 +23,7 @@ def say(text: str) -> bytes:
 def boot_disk(path: Path, *code: bytes) -> Path:
     """Make a disk whose boot sector is that code."""
     sector = b"".join(code) + HALT
-    path.write_bytes(sector.ljust(510, b"\0") + b"\x55\xaa" + b"\0" * 65024)
+    path.write_bytes(sector.ljust(510, b"\0") + b"\x55\xaa" + b"\0" * (2**20 - 512))
     return path
 
 
@@ -34,5 +34,5 @@ def argv(disk: Path | None, *more: str, machine: str = "pc") -> list[str]:
     words += ["-chardev", "socket,id=charmonitor,fd={fd:monitor},server=on,wait=off"]
     words += ["-mon", "chardev=charmonitor,id=monitor,mode=control"]
     if disk is not None:
-        words += ["-drive", f"file={disk},format=raw,if=ide"]
+        words += ["-drive", f"file={disk},format=raw,if=none,id=disk0", "-device", "virtio-blk-pci,drive=disk0"]
     return [*words, *more]
