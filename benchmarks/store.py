@@ -6,6 +6,7 @@ Prints one figure a line; the targets are in docs/performance.md.
 from __future__ import annotations
 
 import random
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -115,9 +116,10 @@ def main() -> None:
         print(f"{len(first.completed)} bytes of XML, {len(first.facts)} facts, {count} domains, {url.split(':')[0]}")
         store = timed("create the database", lambda: Store.open(url))
         rate("define, sequential", drafts, lambda one: store.define(one, AUTHOR))
+        bare(f"{folder}/bare.db", drafts[:2000])
         rate("define again, nothing new", drafts[:2000], lambda one: store.define(one, AUTHOR))
         questions(store, drafts)
-        size = sum(file.stat().st_size for file in Path(folder).iterdir())
+        size = sum(file.stat().st_size for file in Path(folder).glob("domicile.db*"))
         store.close()
         print(f"{'size of the database, of one domain':<58}{size / 1e6:10.1f} MB {size / count / 1e3:.1f} KB")
         opening = "from domicile.store.store import Store; import sys; Store.open(sys.argv[1]).heads()"
@@ -148,6 +150,25 @@ def questions(store: Store, drafts: list[Draft]) -> None:
     )
     timed("find_leaf memory > 5000000 (a quarter of all)", lambda: store.find_leaf("memory", ">", "5000000"), 5)
     rate("claim and release", drafts[:1000], claiming(store))
+
+
+def bare(path: str, drafts: list[Draft]) -> None:
+    """Do the least that a definition can cost: one document and its facts with an index, by sqlite3 alone."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4000;"
+        "CREATE TABLE document (id INTEGER PRIMARY KEY, uuid TEXT UNIQUE, name TEXT UNIQUE, body TEXT);"
+        "CREATE TABLE fact (id INTEGER, kind TEXT, value TEXT); CREATE INDEX found ON fact (kind, value);"
+    )
+
+    def store(one: Draft) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        made = connection.execute("INSERT INTO document VALUES (NULL, ?, ?, ?)", (one.uuid, one.name, one.completed))
+        connection.executemany("INSERT INTO fact VALUES (?, ?, ?)", [(made.lastrowid, *fact[:2]) for fact in one.facts])
+        connection.execute("COMMIT")
+
+    rate("  bare sqlite3, document and facts, for comparison", drafts, store)
+    connection.close()
 
 
 def claiming(store: Store) -> Callable[[Draft], object]:
