@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -116,8 +117,10 @@ def spawn(
             words = replace_tokens(argv, Given({**given.fds, "monitor": (listener.fileno(),)}, given.ports))
             begin = _write_header(stream, words)
             pass_fds = [listener.fileno(), *(fd for fds in given.fds.values() for fd in fds)]
+            setpriv = shutil.which("setpriv") if user is not None else None
+            itself = user if setpriv is None else None
             process = subprocess.Popen(
-                words,
+                words if user is None or setpriv is None else [*_become(setpriv, user), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -126,15 +129,24 @@ def spawn(
                 env=dict(env) if env is not None else _environment(),
                 start_new_session=True,
                 umask=0o007,
-                user=user.uid if user else None,
-                group=user.gid if user else None,
-                extra_groups=user.groups if user else None,
+                user=itself.uid if itself else None,
+                group=itself.gid if itself else None,
+                extra_groups=itself.groups if itself else None,
             )
         except OSError as error:
             raise HostFailure(f"cannot start {argv[0]}: {error.strerror}: {error.filename or argv[0]}") from error
     held = Process.child(process.pid)
     process.returncode = 0  # the pidfd watches and reaps it; Popen shall not
     return Launched(held, monitor_path, log, begin, words)
+
+
+def _become(setpriv: str, user: User) -> list[str]:
+    """Give the words that change the user on the way to QEMU.
+
+    Popen can do it, too, but then it must fork the whole daemon instead of borrowing its memory: 20 ms at 250 MiB.
+    """
+    groups = f"--groups={','.join(str(gid) for gid in user.groups)}" if user.groups else "--clear-groups"
+    return [setpriv, f"--reuid={user.uid}", f"--regid={user.gid}", groups, "--"]
 
 
 def _listen(path: Path, stack: ExitStack) -> socket.socket:

@@ -60,7 +60,11 @@ class Machine(Actor):
         """
         self.alive()
         self._condition = replace(self._condition, off=Shutoff.DESTROYED)
-        await self._end(kill=not graceful)
+        try:
+            await self._end(kill=not graceful)
+        except DeadlineExceeded:
+            self._condition = replace(self._condition, off=None)
+            raise
 
     async def qmp(self, command: str, arguments: Mapping[str, Any] | None = None, deadline: float = DEADLINE) -> Any:
         """Send QEMU a command of its own and return the answer; the state has followed its events."""
