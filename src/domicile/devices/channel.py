@@ -15,6 +15,7 @@ from domicile.devices.parts.bus import alias_of, where
 from domicile.devices.parts.chardev import CharDevice
 from domicile.devices.parts.chardev_plan import chardev as host_end
 from domicile.devices.parts.device import VirtioSerialAddress
+from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import Directory, Need
 from domicile.plan.place import Want, WantVirtioSerial
@@ -81,10 +82,9 @@ def defaults(channel: Channel, c: Completion) -> None:
     target = channel.target
     if not isinstance(target, VirtioTarget):
         return
-    if target.state is not None:
-        c.default(target, "state", None, "only known while the machine runs", "仅在运行时才有")
+    omit(target, ("state",), c, "only known while the machine runs", "仅在运行时才有")
     if channel.type == "unix" and channel.source and _generated(channel.source[0].path, target, c):
-        c.default(channel, "source", [], "the socket is named at each start", "套接字在每次启动时命名")
+        omit(channel, ("source",), c, "the socket is named at each start", "套接字在每次启动时命名")
 
 
 def _generated(path: str | None, target: VirtioTarget, c: Completion) -> bool:

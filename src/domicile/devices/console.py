@@ -13,6 +13,7 @@ from domicile.devices.parts.bus import alias_of, where
 from domicile.devices.parts.chardev import CharDevice
 from domicile.devices.parts.chardev_plan import chardev as host_end
 from domicile.devices.parts.device import VirtioSerialAddress
+from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import Need
 from domicile.plan.place import Want, WantVirtioSerial
@@ -63,8 +64,7 @@ def number(consoles: Sequence[Console], c: Completion) -> None:
 def defaults(console: Console, c: Completion) -> None:
     """Fill in the host's end and the target."""
     chardev.defaults(console, c)
-    if console.tty is not None:
-        c.default(console, "tty", None, "only known while the machine runs", "仅在运行时才有")
+    omit(console, ("tty",), c, "only known while the machine runs", "仅在运行时才有")
     if console.target is None:
         console.target = ConsoleTarget()
     if console.target.type is None:

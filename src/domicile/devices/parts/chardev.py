@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from domicile.devices.parts.device import Device
+from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion
 from domicile.schema import field as f
 from domicile.schema.scalar import ON_OFF, STR, UINT, YES_NO, enum
@@ -180,41 +181,26 @@ def defaults(device: Any, c: Completion) -> None:
     """Fill in the type, the mode of sockets and the protocol; drop what has no meaning for the type."""
     if device.type is None:
         c.default(device, "type", "pty", "a pseudo-terminal unless told otherwise", "未指定时为伪终端")
-    kind = device.type
-    if device.source and kind not in _MEANT:
-        c.default(
-            device,
-            "source",
-            [],
-            f"the host's end of type {kind} is only known while the machine runs",
-            f"类型 {kind} 的主机端仅在运行时才有",
-        )
+    kind: str = device.type
+    meant = _MEANT.get(kind, ())
+    useless = (f"has no meaning for type {kind} in a definition", f"在定义中对类型 {kind} 没有意义")
+    if not meant:
+        omit(device, ("source",), c, *useless)
     for source in device.source:
-        _drop_meaningless(source, kind, c)
+        omit(source, (f.slot for f in source.shape.fields if f.slot not in meant), c, *useless)
+        if any(label.labelskip for label in source.seclabel):
+            source.seclabel = [label for label in source.seclabel if not label.labelskip]
         if kind in ("tcp", "udp", "unix") and source.mode is None:
             c.default(source, "mode", "connect", "QEMU connects unless told to listen", "未指定监听时由 QEMU 主动连接")
-        if any(label.labelskip for label in source.seclabel):
-            kept = [label for label in source.seclabel if not label.labelskip]
-            c.default(source, "seclabel", kept, "only said of running machines", "仅用于运行中的虚拟机")
-        if source.reconnect is not None and not source.reconnect.enabled and source.reconnect.timeout is not None:
-            c.default(source.reconnect, "timeout", None, "nothing is waited for", "不重连则无需间隔")
+        if source.reconnect is not None and not source.reconnect.enabled:
+            omit(source.reconnect, ("timeout",), c, "nothing is waited for", "不重连则无需间隔")
     if kind == "udp":
         device.source.sort(key=lambda source: source.mode != "bind")
-    if kind == "tcp":
-        if device.protocol is None:
-            device.protocol = CharProtocol()
-        if device.protocol.type is None:
-            c.default(device.protocol, "type", "raw", "plain bytes unless told otherwise", "未指定时为原始字节流")
-    elif device.protocol is not None:
-        c.default(device, "protocol", None, f"type {kind} has no protocol", f"类型 {kind} 没有协议")
-
-
-def _drop_meaningless(source: CharSource, kind: str, c: Completion) -> None:
-    for declared in source.shape.fields:
-        if declared.slot in _MEANT[kind] or not getattr(source, declared.slot):
-            continue
-        empty: list[Any] | None = [] if declared.kind == "children" else None
-        c.default(source, declared.slot, empty, f"has no meaning for type {kind}", f"对类型 {kind} 没有意义")
+    if kind != "tcp":
+        omit(device, ("protocol",), c, *useless)
+    elif device.protocol is None or device.protocol.type is None:
+        device.protocol = device.protocol or CharProtocol()
+        c.default(device.protocol, "type", "raw", "plain bytes unless told otherwise", "未指定时为原始字节流")
 
 
 def number_ports(devices: Sequence[Any], c: Completion) -> None:

@@ -1,0 +1,33 @@
+"""An amount of memory as elements say it: a number with a unit. Used by families whose elements hold one."""
+
+from __future__ import annotations
+
+from domicile.schema import field as f
+from domicile.schema.scalar import ULONG
+from domicile.schema.shape import Element, element
+
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
+
+
+@element("size", "容量")
+class Size(Element):
+    """An amount of memory."""
+
+    unit: str | None = f.attr(
+        "The unit; bytes unless told. KB is 1000 bytes, KiB or K 1024.",
+        "单位，默认字节；KB 为 1000 字节，KiB 或 K 为 1024。",
+    )
+    value: int | None = f.text("The amount.", "数量。", ULONG)
+
+    def count(self) -> int | None:
+        """Count the bytes; None where the unit is none."""
+        unit = (self.unit or "b").lower()
+        if self.value is None:
+            return None
+        if unit in ("b", "bytes", "byte"):
+            return self.value
+        power = _POWERS.get(unit[0])
+        if power is None or unit[1:] not in ("", "b", "ib"):
+            return None
+        base = 1000 if unit[1:] == "b" else 1024
+        return int(self.value * base**power)
