@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from domicile.devices.parts.audio import AudioReference
 from domicile.devices.parts.device import Device
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, INT, ON_OFF, PATH, PUINT, STR, YES_NO, enum
+from domicile.schema.scalar import FILLED, INT, ON_OFF, PATH, STR, YES_NO, enum
 from domicile.schema.shape import Element, element
 
 TYPES = ("sdl", "vnc", "rdp", "desktop", "spice", "egl-headless", "dbus")
@@ -116,13 +117,6 @@ class Gl(Element):
 
     enable: bool | None = f.attr("Whether it is.", "是否使用。", YES_NO)
     rendernode: str | None = f.attr("The card's render node, such as /dev/dri/renderD128.", "显卡的渲染节点。", PATH)
-
-
-@element("audio", "音频后端的引用")
-class AudioReference(Element):
-    """The audio backend whose sound goes to the viewers."""
-
-    id: int | None = f.attr("The number of the <audio> element.", "<audio> 元素的编号。", PUINT, required=True)
 
 
 @element("graphics", "图形显示", identity=("type",))
