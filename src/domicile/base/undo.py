@@ -18,11 +18,11 @@ Step = Callable[[], Awaitable[object] | object]
 class Undo:
     """Collects how to take back each step; `commit` keeps them all.
 
-        async with Undo() as undo:
-            tap = make_tap()
-            undo.push("remove the tap", lambda: remove_tap(tap))
-            …
-            undo.commit()
+    async with Undo() as undo:
+        tap = make_tap()
+        undo.push("remove the tap", lambda: remove_tap(tap))
+        …
+        undo.commit()
     """
 
     def __init__(self) -> None:
@@ -50,5 +50,7 @@ class Undo:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
         await self.rollback()

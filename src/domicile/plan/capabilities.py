@@ -6,7 +6,7 @@ Device slices, completion and rendering ask it; `qemu/probe` makes it, `qemu/cac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -170,6 +170,10 @@ class Capabilities:
     def cpu(self, name: str, kvm: bool | None = None) -> CpuModel | None:
         """Find a CPU model as it is under an accelerator."""
         return self.cpus[self.accelerator(kvm)].get(name)
+
+    def at(self, binary: str) -> Capabilities:
+        """Give the same capabilities for another path of the binary."""
+        return self if binary == self.binary else replace(self, binary=binary)
 
     def to_json(self) -> bytes:
         """Give the stored form."""

@@ -60,7 +60,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The host as completing and planning see it."""
+    """The host as completing and planning see it.
+
+    `libvirt` is the release whose habits completion follows where they changed; `aliases` says that machine types such as
+    ``pc`` are kept as the version they mean now.
+    """
 
     arch: str = "x86_64"
     privileged: bool = True
@@ -69,6 +73,7 @@ class Host:
     settings: Settings = field(default_factory=Settings)
     page_kib: int = 4
     libvirt: tuple[int, int] = (9, 0)
+    aliases: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     new_mac: Callable[[], str] = ids.new_mac
     new_uuid: Callable[[], str] = ids.new_uuid

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from domicile.plan.qemu import Command, Props
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -25,6 +27,8 @@ class Tap(Need):
     token: str
     bridge: str
     mac: str
+    kind: str = "bridge"
+    network: str = ""
     name: str = ""
     link_up: bool = True
     queues: int = 1
@@ -57,3 +61,10 @@ class Directory(Need):
     """A directory that must exist for QEMU's user."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayPassword(Command):
+    """The command that gives a display its password: never on a command line, never shown."""
+
+    arguments: Props = field(repr=False)

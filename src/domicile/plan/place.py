@@ -28,10 +28,10 @@ class Pci(Flag):
 
 @dataclass(frozen=True, slots=True)
 class WantPci:
-    """A PCI address on a bus that offers `flags`; `first` is asked for before searching, `optional` may stay without."""
+    """A PCI address on a bus that offers `flags`; an `optional` one may stay without."""
 
     flags: Pci
-    rank: int = 0
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

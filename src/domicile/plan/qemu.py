@@ -47,6 +47,14 @@ class Keyed(Item):
 
 
 @dataclass(frozen=True, slots=True)
+class Command(Item):
+    """A QMP command to send once QEMU is up, before the guest's first instruction."""
+
+    execute: str
+    arguments: Props
+
+
+@dataclass(frozen=True, slots=True)
 class Structured(Item):
     """An option with a JSON form and a QMP twin: device, object, netdev, blockdev, audiodev, fsdev…
 

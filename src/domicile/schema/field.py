@@ -41,6 +41,7 @@ class Field:
     required: bool = False
     since: str = ""
     order: int = 0
+    foreign: bool = False
 
     @property
     def path(self) -> str:

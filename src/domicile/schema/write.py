@@ -50,7 +50,7 @@ def _element(shape: Shape, made: Any, indent: str, lines: list[str], secrets: bo
         if kind == "flag":
             lines.append(f"{deeper}<{declared.name}/>")
         elif kind == "raw":
-            lines.extend(_raw(value, deeper))
+            lines.extend(_raw(value, deeper) if declared.foreign else verbatim(value, deeper))
         elif kind == "children":
             for item in value:
                 _value(declared, item, deeper, lines, secrets)
@@ -84,9 +84,33 @@ def _value(declared: Any, value: Any, indent: str, lines: list[str], secrets: bo
     declared.of.write(value, indent, lines, secrets)
 
 
-def _raw(node: etree._Element, indent: str) -> list[str]:
-    """Write a verbatim element, re-indented only where it stands alone on its line."""
-    etree.cleanup_namespaces(node)
-    text = etree.tostring(node, encoding="unicode", with_tail=False)
-    lines = text.split("\n")
-    return [indent + lines[0], *lines[1:]]
+def _raw(node: Any, indent: str) -> list[str]:
+    """Write foreign XML as libxml2 does: its own quotes, indented where it holds no text beside elements."""
+    copy = etree.fromstring(etree.tostring(node, with_tail=False))
+    _strip(copy)
+    etree.indent(copy, space="  ", level=len(indent) // 2)
+    etree.cleanup_namespaces(copy)
+    return [indent + etree.tostring(copy, encoding="unicode")]
+
+
+def _strip(node: Any) -> None:
+    """Drop text that is only blanks between elements, so that indenting begins afresh."""
+    if len(node) and node.text is not None and not node.text.strip():
+        node.text = None
+    for sub in node:
+        if sub.tail is not None and not sub.tail.strip():
+            sub.tail = None
+        _strip(sub)
+
+
+def verbatim(node: Any, indent: str) -> list[str]:
+    """Write an element nobody declared yet, in the form of the declared ones."""
+    head = indent + "<" + str(node.tag) + "".join(f" {name}='{escape(value)}'" for name, value in node.items())
+    text = (node.text or "").strip()
+    if not len(node):
+        return [f"{head}>{escape(text)}</{node.tag}>" if text else head + "/>"]
+    lines = [head + ">"]
+    for sub in node:
+        if isinstance(sub.tag, str):
+            lines += verbatim(sub, indent + "  ")
+    return [*lines, f"{indent}</{node.tag}>"]

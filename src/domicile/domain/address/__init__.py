@@ -1,0 +1,1 @@
+"""Giving out addresses: PCI, USB and virtio-serial. Called by domain/complete once all devices are there."""

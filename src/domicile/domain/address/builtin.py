@@ -1,0 +1,123 @@
+"""The places a chipset has built in: its bridges, its disk and USB controllers, the first display.
+
+Used by `pci` in both passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from domicile.devices.controller import Controller
+from domicile.devices.parts.device import Device, PciAddress
+from domicile.domain.address.buses import MODELS, Buses
+from domicile.domain.domain import DeviceLists
+from domicile.plan.facts import Completion
+from domicile.plan.place import WantPci
+
+_ICH9_FUNCTION = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
+Given = Callable[[Device], PciAddress | None]
+
+__all__ = ["MODELS", "give", "reserve"]
+
+
+def reserve(devices: DeviceLists, buses: Buses, c: Completion, given: Given) -> None:
+    """Mark what the chipset itself takes."""
+    root = buses.buses[0]
+    if c.i440fx:
+        for device in devices.of(Controller):
+            fixed = _i440fx(device)
+            address = given(device)
+            if (
+                fixed is not None
+                and address is not None
+                and (address.bus, address.slot, address.function) != (0, 1, fixed)
+            ):
+                what = "primary IDE controller" if device.type == "ide" else "PIIX3 USB controller at index 0"
+                c.problem(
+                    address, f"the {what} must be at PCI address '0:0:1.{fixed}'", f"bus 0, slot 1, function {fixed}"
+                )
+        root.take_slot(1)
+    elif c.q35:
+        for function in (0, 3):
+            if not root.taken(0x1F, function):
+                root.take(0x1F, function, False)
+        for device in devices.of(Controller):
+            address = given(device)
+            if device.type == "sata" and device.index == 0 and address is not None:
+                if (address.bus, address.slot, address.function) != (0, 0x1F, 2):
+                    c.problem(
+                        address,
+                        "the primary SATA controller must be at PCI address '0:0:1f.2'",
+                        "bus 0, slot 0x1f, function 2",
+                    )
+
+
+def give(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
+    """Give the built-in devices their own places."""
+    if c.i440fx:
+        for device in devices.of(Controller):
+            fixed = _i440fx(device)
+            if fixed is not None and trial.given(device) is None:
+                trial.put(device, PciAddress(domain=0, bus=0, slot=1, function=fixed), c)
+        _display(devices, buses, c, trial, 2)
+    elif c.q35:
+        _q35(devices, buses, c, trial)
+        _display(devices, buses, c, trial, 1)
+
+
+def _i440fx(device: Controller) -> int | None:
+    """Say which function of slot 1 a built-in controller is."""
+    if device.type == "ide" and device.index == 0:
+        return 1
+    if device.type == "usb" and device.index == 0 and device.model == "piix3-uhci":
+        return 2
+    return None
+
+
+def _put(device: Device, buses: Buses, slot: int, function: int, c: Completion, trial: Any) -> None:
+    buses.buses[0].take(slot, function, False)
+    trial.put(device, PciAddress(domain=0, bus=0, slot=slot, function=function), c)
+
+
+def _q35(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
+    root = buses.buses[0]
+    for device in devices.of(Controller):
+        if trial.given(device) is not None:
+            continue
+        if device.type == "sata" and device.index == 0:
+            _put(device, buses, 0x1F, 2, c, trial)
+        elif device.type == "usb" and device.model in _ICH9_FUNCTION:
+            _ich9(device, devices, buses, c, trial)
+    for sound in getattr(devices, "sound", ()):
+        if sound.model == "ich9" and trial.given(sound) is None and not root.taken(0x1B):
+            _put(sound, buses, 0x1B, 0, c, trial)
+            break
+
+
+def _ich9(device: Controller, devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
+    """Put a chipset's USB 2 controller where real hardware has it: slot 0x1d, a second one 0x1a."""
+    root = buses.buses[0]
+    function = _ICH9_FUNCTION[device.model or ""]
+    mates = [trial.given(k) for k in devices.of(Controller) if k.type == "usb" and k.index == device.index]
+    together = next((a for a in mates if a is not None and a.bus == 0), None)
+    slot = together.slot if together is not None else next((s for s in (0x1D, 0x1A) if not root.taken(s)), None)
+    if slot is None or root.taken(slot, function):
+        return
+    root.take(slot, function, False)
+    address = PciAddress(domain=0, bus=0, slot=slot, function=function)
+    if function == 0:
+        address.multifunction = True
+    trial.put(device, address, c)
+
+
+def _display(devices: DeviceLists, buses: Buses, c: Completion, trial: Any, slot: int) -> None:
+    """Give the first display the slot that firmware and old guests expect it in."""
+    from domicile.devices import BY_TAG
+
+    displays = getattr(devices, "video", [])
+    if not displays or trial.given(displays[0]) is not None or buses.buses[0].taken(slot):
+        return
+    want = BY_TAG["video"].place(displays[0], c)
+    if isinstance(want, WantPci) and displays[0].address in (None, PciAddress()):
+        _put(displays[0], buses, slot, 0, c, trial)

@@ -1,0 +1,136 @@
+"""PCI buses with their slots and functions: what is taken, what is free, what fits. Used by `pci`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from domicile.plan.place import Pci
+
+# model → (what its slots offer, first slot, last slot). Source: QEMU's docs/pcie.txt; observed with libvirt 9.0.
+MODELS: dict[str, tuple[Pci, int, int]] = {
+    "pci-root": (Pci.HOTPLUG | Pci.PCI | Pci.PCI_BRIDGE | Pci.PCI_EXPANDER, 1, 31),
+    "pci-bridge": (Pci.HOTPLUG | Pci.PCI | Pci.PCI_BRIDGE, 1, 31),
+    "pci-expander-bus": (Pci.HOTPLUG | Pci.PCI | Pci.PCI_BRIDGE, 0, 31),
+    "pcie-root": (
+        Pci.PCIE | Pci.ROOT_PORT | Pci.DMI_BRIDGE | Pci.PCIE_EXPANDER,
+        1,
+        31,
+    ),
+    "dmi-to-pci-bridge": (Pci.PCI | Pci.PCI_BRIDGE, 0, 31),
+    "pcie-to-pci-bridge": (Pci.HOTPLUG | Pci.PCI | Pci.PCI_BRIDGE, 1, 31),
+    "pcie-root-port": (Pci.HOTPLUG | Pci.PCIE | Pci.UPSTREAM | Pci.PCIE_TO_PCI, 0, 0),
+    "pcie-switch-upstream-port": (Pci.DOWNSTREAM, 0, 31),
+    "pcie-switch-downstream-port": (Pci.HOTPLUG | Pci.PCIE | Pci.UPSTREAM | Pci.PCIE_TO_PCI, 0, 0),
+    "pcie-expander-bus": (Pci.ROOT_PORT | Pci.DMI_BRIDGE | Pci.PCIE, 0, 31),
+}
+KINDS = (
+    Pci.PCI | Pci.PCIE | Pci.ROOT_PORT | Pci.UPSTREAM | Pci.DOWNSTREAM | Pci.DMI_BRIDGE | Pci.PCI_EXPANDER
+    | Pci.PCIE_EXPANDER | Pci.PCI_BRIDGE | Pci.PCIE_TO_PCI
+)  # fmt: skip
+_ENDPOINTS = Pci.PCI | Pci.PCIE
+
+
+@dataclass(slots=True)
+class Slot:
+    """One slot: a bit for each function taken, whether further ports may share it, whether the chipset takes all of it."""
+
+    functions: int = 0
+    aggregate: bool = False
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class Bus:
+    """One bus; its number is its place in the list of buses."""
+
+    model: str
+    offers: Pci
+    first: int
+    last: int
+    slots: dict[int, Slot] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: str) -> Bus:
+        """Make the bus behind a controller of that model."""
+        return cls(model, *MODELS[model])
+
+    def fits(self, wants: Pci, by_owner: bool) -> bool:
+        """Say whether a device may be here; its owner may mix PCI and PCI Express and forgo hot-plugging."""
+        if by_owner:
+            if wants & _ENDPOINTS and (self.offers & _ENDPOINTS or self.model == "pcie-root"):
+                return True
+            return bool(self.offers & wants & KINDS) or bool(self.model == "pcie-root" and wants & Pci.PCIE_TO_PCI)
+        if wants & Pci.HOTPLUG and not self.offers & Pci.HOTPLUG and wants & _ENDPOINTS:
+            return False
+        return bool(self.offers & wants & KINDS)
+
+    def full(self) -> bool:
+        """Say whether every slot is taken."""
+        return all(self.slots.get(n) is not None and self.slots[n].functions for n in range(self.first, self.last + 1))
+
+    def taken(self, slot: int, function: int | None = None) -> bool:
+        """Say whether a slot, or one function of it, is taken."""
+        found = self.slots.get(slot)
+        if found is None:
+            return False
+        return bool(found.functions if function is None else found.functions >> function & 1)
+
+    def take(self, slot: int, function: int, aggregate: bool) -> None:
+        """Mark a function as taken."""
+        found = self.slots.setdefault(slot, Slot())
+        if not found.functions:
+            found.aggregate = aggregate
+        found.functions |= 1 << function
+
+    def take_slot(self, slot: int) -> None:
+        """Mark a whole slot as taken."""
+        found = self.slots.setdefault(slot, Slot())
+        found.functions, found.whole = 0xFF, True
+
+    def free(self, wants: Pci) -> tuple[int, int] | None:
+        """Find the first free (slot, function)."""
+        for slot in range(self.first, self.last + 1):
+            found = self.slots.get(slot)
+            if found is None or not found.functions:
+                return slot, 0
+            if wants & Pci.AGGREGATE and found.aggregate and found.functions != 0xFF:
+                return slot, next(n for n in range(8) if not found.functions >> n & 1)
+        return None
+
+
+@dataclass(slots=True)
+class Buses:
+    """All buses of a machine; `growing` ones get a new bus where nothing fits any more."""
+
+    buses: list[Bus]
+    growing: bool = False
+    fits_from: dict[Pci, int] = field(default_factory=dict)
+
+    def next(self, wants: Pci) -> tuple[int, int, int] | None:
+        """Find the next free (bus, slot, function), growing if allowed."""
+        start = self.fits_from.get(wants, 0)
+        for number in range(start, len(self.buses)):
+            bus = self.buses[number]
+            if bus.fits(wants, False):
+                found = bus.free(wants)
+                if found is not None:
+                    self.fits_from[wants] = number
+                    return number, *found
+        if not self.growing or len(self.buses) > 255:
+            return None
+        number = self._grow(wants)
+        return None if number is None else (number, self.buses[number].first, 0)
+
+    def _grow(self, wants: Pci) -> int | None:
+        """Add the bus (and what it needs above it) where such a device can be; returns its number."""
+        if wants & Pci.PCI:
+            if any(bus.offers & Pci.PCI_BRIDGE for bus in self.buses):
+                self.buses.append(Bus.of("pci-bridge"))
+            else:
+                self.buses.append(Bus.of("pcie-root-port"))
+                self.buses.append(Bus.of("pcie-to-pci-bridge"))
+        elif wants & (Pci.PCIE | Pci.UPSTREAM | Pci.PCIE_TO_PCI):
+            self.buses.append(Bus.of("pcie-root-port"))
+        else:
+            return None
+        return len(self.buses) - 1

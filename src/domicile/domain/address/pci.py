@@ -1,0 +1,249 @@
+"""PCI addresses for all devices that want one, in libvirt's order, so that guests find the same slots.
+
+Called by domain/complete. A first pass on copies of the buses finds how many bridges or ports are needed; a second pass,
+with these added, gives out the addresses. Existing addresses are kept, never moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from domicile.devices import BY_TAG
+from domicile.devices.controller import ICH9_COMPANIONS, Controller, pci_want
+from domicile.devices.parts.device import Device, PciAddress
+from domicile.domain.address import builtin
+from domicile.domain.address.buses import Bus, Buses
+from domicile.domain.domain import DeviceLists
+from domicile.plan.facts import Completion
+from domicile.plan.place import Pci, WantPci
+
+# The order in which families ask. Observed with libvirt 9.0.
+ORDER = (
+    "filesystem", "interface", "sound", "controller", "disk", "hostdev", "memballoon", "rng", "watchdog", "video", "shmem",
+    "input", "serial", "memory", "vsock", "iommu", "panic", "crypto", "pstore",
+)  # fmt: skip
+_USB2 = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
+
+
+def assign(devices: DeviceLists, c: Completion) -> None:
+    """Give every device that wants a PCI address one."""
+    controllers = devices.of(Controller)
+    top = max((k.index or 0 for k in controllers if k.type == "pci"), default=-1)
+    if top < 0:
+        return
+    _dry_run(devices, top, c)
+    if any(problem for _, _, problem in c.found):
+        return
+    buses = _create(devices, c, growing=False)
+    trial = _Trial(None)
+    builtin.reserve(devices, buses, c, trial.given)
+    _give(devices, buses, c, trial)
+    _multifunction(devices, buses)
+    _details(devices, c)
+
+
+class _Trial:
+    """Where addresses go in a pass: into the devices, or (dry) only into a list of its own."""
+
+    def __init__(self, dry: dict[int, PciAddress] | None) -> None:
+        self.dry = dry
+
+    def given(self, device: Device) -> PciAddress | None:
+        """Return the device's address as this pass sees it."""
+        if self.dry is not None and id(device) in self.dry:
+            return self.dry[id(device)]
+        return device.address if isinstance(device.address, PciAddress) and device.address.given else None
+
+    def put(self, device: Device, address: PciAddress, c: Completion) -> None:
+        """Keep an address that was found."""
+        if self.dry is not None:
+            self.dry[id(device)] = address
+            return
+        c.allocate(device, "address", address, "the first free place of that kind", "同类中第一个空闲位置")
+
+
+def wanting(devices: DeviceLists, c: Completion) -> Iterator[tuple[Device, WantPci]]:
+    """Walk the devices that want a PCI slot and have none, in the order in which they are served."""
+    for controller in devices.of(Controller):
+        if controller.type == "pci":
+            want = pci_want(controller.model or "")
+            if want is not None and not _has(controller):
+                yield controller, want
+    for tag in ORDER:
+        for device in getattr(devices, tag, ()):
+            if (isinstance(device, Controller) and device.type == "pci") or _has(device):
+                continue
+            want = BY_TAG[tag].place(device, c)
+            if isinstance(want, WantPci):
+                yield device, want
+
+
+def _has(device: Device) -> bool:
+    address = device.address
+    return address is not None and not (isinstance(address, PciAddress) and not address.given)
+
+
+def _create(devices: DeviceLists, c: Completion, *, growing: bool) -> Buses:
+    """Make the buses of the controllers there are, with all given addresses taken."""
+    top = max(k.index or 0 for k in devices.of(Controller) if k.type == "pci")
+    filler = "pcie-root-port" if c.pcie else "pci-bridge"
+    models = ["pcie-root" if c.pcie else "pci-root"] + [filler] * top
+    for controller in devices.of(Controller):
+        if controller.type == "pci" and controller.model in builtin.MODELS:
+            models[controller.index or 0] = controller.model
+    buses = Buses([Bus.of(model) for model in models], growing)
+    for device in devices.every():
+        address = device.address
+        if isinstance(address, PciAddress) and address.given:
+            _take_given(device, address, buses, c)
+    return buses
+
+
+def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion) -> None:
+    number, slot, function = address.bus or 0, address.slot or 0, address.function or 0
+    text = f"{address.domain or 0:04x}:{number:02x}:{slot:02x}.{function:x}"
+    family = BY_TAG[device.shape.tag]
+    want: Want | None = (
+        pci_want(device.model or "")
+        if isinstance(device, Controller) and device.type == "pci"
+        else family.place(device, c)
+    )
+    flags = want.flags if isinstance(want, WantPci) else Pci.PCI | Pci.PCIE
+    if function > 7:
+        c.problem(address, f"PCI address '{text}' has function {function}", "0 to 7", "@function")
+        return
+    if slot > 31:
+        c.problem(address, f"PCI address '{text}' has slot {slot:#x}, greater than 0x1f", "0x00 to 0x1f", "@slot")
+        return
+    if number >= len(buses.buses) and buses.growing:
+        while len(buses.buses) <= number < 256:
+            buses.buses.append(Bus.of("pcie-root-port" if c.pcie else "pci-bridge"))
+    if address.domain and not c.s390:
+        c.problem(address, f"PCI address '{text}' is in domain {address.domain:#x}", "domain='0x0000'", "@domain")
+        return
+    if number >= len(buses.buses):
+        c.problem(
+            address,
+            f"PCI address '{text}' is on bus {number:#x}, which no controller makes",
+            "the index of a PCI controller",
+            "@bus",
+        )
+        return
+    bus = buses.buses[number]
+    if not bus.first <= slot <= bus.last:
+        c.problem(
+            address,
+            f"PCI address '{text}' has slot {slot:#x}, which '{bus.model}' has not",
+            f"{bus.first:#x} to {bus.last:#x}",
+            "@slot",
+        )
+        return
+    if not bus.fits(flags, True):
+        c.problem(
+            address,
+            f"a {device.shape.tag} cannot be plugged into '{bus.model}' at PCI address '{text}'",
+            "another bus",
+            "@bus",
+        )
+        return
+    if bus.taken(slot, function):
+        c.problem(address, f"PCI address '{text}' is used twice", "a free slot or function", "")
+        return
+    bus.take(slot, function, bool(flags & Pci.AGGREGATE))
+
+
+def _dry_run(devices: DeviceLists, top: int, c: Completion) -> None:
+    """Find which buses are missing and add their controllers."""
+    buses = _create(devices, c, growing=True)
+    if any(problem for _, _, problem in c.found):
+        return
+    trial = _Trial({})
+    builtin.reserve(devices, buses, c, trial.given)
+    legacy = Pci.HOTPLUG | Pci.PCI
+    if c.i440fx and not all(bus.full() for bus in buses.buses):
+        _next(buses, legacy)
+    _give(devices, buses, c, trial)
+    if top <= 0 and len(buses.buses) > top + 1 and c.pcie:
+        _next(buses, Pci.HOTPLUG | Pci.PCIE)
+    index = 1
+    while index < len(buses.buses):
+        if not any(k.type == "pci" and k.index == index for k in devices.of(Controller)):
+            controller = Controller(type="pci", index=index, model=buses.buses[index].model)
+            devices.of(Controller).append(controller)
+            c.add(controller, "the devices need one more bus", "设备需要更多总线")
+            want = pci_want(controller.model or "")
+            if want is not None and _next(buses, want.flags) is None:
+                c.problem(None, f"no PCI slot is free for a '{controller.model}'", "fewer devices")
+                return
+        index += 1
+
+
+def _next(buses: Buses, flags: Pci) -> tuple[int, int, int] | None:
+    found = buses.next(flags)
+    if found is not None:
+        buses.buses[found[0]].take(found[1], found[2], bool(flags & Pci.AGGREGATE))
+    return found
+
+
+def _give(devices: DeviceLists, buses: Buses, c: Completion, trial: _Trial) -> None:
+    builtin.give(devices, buses, c, trial)
+    for device, want in list(wanting(devices, c)):
+        if trial.given(device) is not None:
+            continue
+        if isinstance(device, Controller) and device.model in _USB2:
+            _companions(device, devices, buses, c, trial)
+            continue
+        found = _next(buses, want.flags)
+        if found is None:
+            if not want.optional:
+                c.problem(device, f"no PCI slot is free for this '{device.shape.tag}'", "fewer devices or one more bus")
+            continue
+        trial.put(device, PciAddress(domain=0, bus=found[0], slot=found[1], function=found[2]), c)
+
+
+def _companions(device: Controller, devices: DeviceLists, buses: Buses, c: Completion, trial: _Trial) -> None:
+    """Put a USB 2 controller and its companions into one slot, each on the function real hardware has it on."""
+    function = _USB2[device.model or ""]
+    shared = None
+    for other in devices.of(Controller):
+        if other.type == "usb" and other.index == device.index and other.model in _USB2:
+            shared = shared or trial.given(other)
+    if shared is not None:
+        number, slot = shared.bus or 0, shared.slot or 0
+    else:
+        found = buses.next(Pci.PCI | Pci.HOTPLUG)
+        if found is None:
+            c.problem(device, "no PCI slot is free for this 'controller'", "fewer devices")
+            return
+        number, slot = found[0], found[1]
+    if buses.buses[number].taken(slot, function):
+        c.problem(device, f"PCI address '0000:{number:02x}:{slot:02x}.{function:x}' is used twice", "a free function")
+        return
+    buses.buses[number].take(slot, function, False)
+    address = PciAddress(domain=0, bus=number, slot=slot, function=function)
+    if function == 0:
+        address.multifunction = True
+    trial.put(device, address, c)
+
+
+def _multifunction(devices: DeviceLists, buses: Buses) -> None:
+    """Say on function 0 that there are more functions, where there are."""
+    for device in devices.every():
+        address = device.address
+        if isinstance(address, PciAddress) and address.given and not address.function and address.multifunction is None:
+            bus = buses.buses[address.bus or 0] if (address.bus or 0) < len(buses.buses) else None
+            slot = bus.slots.get(address.slot or 0) if bus is not None else None
+            if slot is not None and slot.functions & 0xFE and not slot.whole:
+                address.multifunction = True
+
+
+def _details(devices: DeviceLists, c: Completion) -> None:
+    """Fill in chassis and port numbers of the PCI controllers."""
+    from domicile.domain.address.topology import details
+
+    for controller in devices.of(Controller):
+        if controller.type == "pci":
+            details(controller, devices.of(Controller), c)
+
+
+__all__ = ["ICH9_COMPANIONS", "ORDER", "assign", "wanting"]

@@ -1,0 +1,273 @@
+"""Completion: a document as its owner wrote it becomes the whole machine, with a report of what was filled in and why.
+
+Called by service and by offline commands. The way: identity and machine → defaults of each slice → devices that are implied →
+addresses → checks. It is pure: what it needs of the host and of QEMU comes in as values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from domicile.base.errors import InvalidDocument
+from domicile.base.problem import Problem
+from domicile.devices import FAMILIES
+from domicile.domain import document
+from domicile.domain.address import pci, serial, usb
+from domicile.domain.domain import Devices, Domain
+from domicile.domain.os import Os, OsType
+from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks
+from domicile.plan.capabilities import Capabilities
+from domicile.plan.facts import Completion
+from domicile.plan.host import Host
+from domicile.schema import tree
+from domicile.schema.shape import Element
+
+#: Finds the capabilities of an emulator (a path, or None for the usual one of an architecture).
+FindCapabilities = Callable[[str | None, str], Capabilities | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the report: what became of a place of the document (``ignored``, ``defaulted``, ``allocated``, ``added``)."""
+
+    path: str
+    kind: str
+    value: str
+    en: str
+    zh: str
+
+
+@dataclass(slots=True)
+class Completed:
+    """A completed domain, the report about it, and the facts it was completed with."""
+
+    domain: Domain
+    report: list[Entry] = field(default_factory=list)
+    facts: Completion | None = None
+    ignored: list[Problem] = field(default_factory=list)
+
+
+def complete_text(text: str | bytes, host: Host, find: FindCapabilities, *, strict: bool = False) -> Completed:
+    """Read and complete a document.
+
+    Raises:
+        InvalidDocument: with every problem that was found.
+    """
+    domain, problems = document.read(text)
+    completion, found = _complete(domain, host, find)
+    wrong = [p for p in problems if p.severity == "error" or strict] + found
+    if wrong:
+        raise InvalidDocument(sorted(wrong, key=lambda p: p.line or 10**9))
+    report = [Entry(p.path, "ignored", "", p.message, p.message) for p in problems]
+    return Completed(domain, report + _report(domain, completion), completion, problems)
+
+
+def complete(domain: Domain, host: Host, find: FindCapabilities) -> Completed:
+    """Complete a domain in place.
+
+    Raises:
+        InvalidDocument: with every problem that was found.
+    """
+    completion, found = _complete(domain, host, find)
+    if found:
+        raise InvalidDocument(found)
+    return Completed(domain, _report(domain, completion), completion)
+
+
+def _complete(domain: Domain, host: Host, find: FindCapabilities) -> tuple[Completion | None, list[Problem]]:
+    problems: list[Problem] = []
+    if domain.name is None:
+        problems.append(Problem("name", "element 'domain' has no <name>", domain.source_line, "<name>…</name>"))
+    completion = _machine(domain, host, find, problems)
+    if completion is None:
+        return None, problems
+    c = completion
+    if domain.uuid is None:
+        c.allocate(domain, "uuid", host.new_uuid(), "a random identity", "随机生成的标识")
+    if domain.devices is None:
+        domain.devices = Devices()
+    if domain.devices.emulator is None:
+        c.default(
+            domain.devices, "emulator", c.caps.binary, "the QEMU found for this architecture", "为该架构找到的 QEMU"
+        )
+    _fill(domain, c)
+    return c, problems + _located(domain, c)
+
+
+def _fill(domain: Domain, c: Completion) -> None:
+    """Run the rules in their order; addresses are given out only where nothing is wrong so far."""
+    assert domain.devices is not None
+    lists = domain.devices
+    defaults.memory(domain, c)
+    defaults.processors(domain, c)
+    controllers.number(lists, c)
+    controllers.arrange(lists)
+    controllers.built_in(lists, c)
+    devices.video(domain, c)
+    consoles.pair(domain, c)
+    for family in FAMILIES:
+        for device in getattr(lists, family.tag):
+            family.defaults(device, c)
+    disks.arrange(lists)
+    devices.first_video(domain, c)
+    devices.inputs(domain, c)
+    devices.balloon(domain, c)
+    devices.watchdog(domain, c)
+    devices.audio(domain, c)
+    consoles.finish(domain, c)
+    controllers.for_devices(lists, c)
+    for controller in lists.controller:  # type: ignore[attr-defined]
+        FAMILIES[1].defaults(controller, c)
+    defaults.cpu(domain, c)
+    defaults.boot(domain, c)
+    defaults.lifecycle(domain, c)
+    for family in FAMILIES:
+        for device in getattr(lists, family.tag):
+            family.check(device, c)
+    checks.whole(domain, c)
+    if not c.found:
+        serial.assign(lists, c)
+        pci.assign(lists, c)
+        usb.assign(lists, c)
+
+
+def _machine(domain: Domain, host: Host, find: FindCapabilities, problems: list[Problem]) -> Completion | None:
+    """Settle architecture, emulator and machine type; None where that fails, with the reason in `problems`."""
+    if domain.os is None:
+        domain.os = Os()
+    if domain.os.type is None:
+        domain.os.type = OsType(value="hvm")
+    kind = domain.os.type
+    if domain.type is None:
+        problems.append(Problem("@type", "element 'domain' has no attribute 'type'", domain.source_line, "kvm, qemu"))
+        return None
+    if domain.type not in ("kvm", "qemu"):
+        problems.append(
+            Problem(
+                "@type",
+                f"attribute 'type' of element 'domain' has the value '{domain.type}'",
+                domain.source_line,
+                "kvm, qemu",
+            )
+        )
+        return None
+    if kind.value is None:
+        kind.value = "hvm"
+    if kind.value != "hvm":
+        problems.append(
+            Problem("os/type", f"element 'type' of 'os' has the value '{kind.value}'", kind.source_line, "hvm")
+        )
+        return None
+    arch = kind.arch or host.arch
+    emulator = domain.devices.emulator if domain.devices is not None else None
+    caps = find(emulator, arch)
+    if caps is None:
+        where = f"emulator '{emulator}'" if emulator else f"an emulator for architecture '{arch}'"
+        problems.append(
+            Problem(
+                "devices/emulator",
+                f"{where} was not found or is no QEMU for '{arch}'",
+                0,
+                "the path of an installed QEMU, see `domicile doctor`",
+            )
+        )
+        return None
+    if caps.arch != arch and not (caps.arch == "x86_64" and arch == "i686"):
+        problems.append(
+            Problem(
+                "os/type/@arch",
+                f"emulator '{caps.binary}' runs '{caps.arch}' guests, not '{arch}'",
+                kind.source_line,
+                caps.arch,
+            )
+        )
+        return None
+    if domain.type == "kvm" and not (caps.kvm and host.kvm):
+        problems.append(
+            Problem(
+                "@type",
+                f"domain type 'kvm' is not possible with '{caps.binary}' on this host",
+                domain.source_line,
+                "type='qemu', see `domicile doctor`",
+            )
+        )
+        return None
+    kvm = domain.type == "kvm"
+    machine = caps.machine(kind.machine, kvm) if kind.machine else caps.default_machine()
+    if machine is None:
+        named = f"machine type '{kind.machine}'" if kind.machine else "a default machine type"
+        problems.append(
+            Problem(
+                "os/type/@machine",
+                f"{caps.binary} does not have {named} for domain type '{domain.type}' and arch '{arch}'",
+                kind.source_line,
+                "see `domicile adapt` or `virsh capabilities`",
+            )
+        )
+        return None
+    meant = machine.name if host.aliases or kind.machine is None else kind.machine
+    if not host.aliases and kind.machine is None and machine.alias:
+        meant = machine.alias
+    completion = Completion(arch=arch, machine=meant, accel=domain.type, os_type=kind.value, caps=caps, host=host)
+    if kind.arch is None:
+        completion.default(kind, "arch", arch, "the host's architecture", "主机架构")
+    if kind.machine != meant:
+        if kind.machine is None:
+            completion.default(kind, "machine", meant, "QEMU's default machine type", "QEMU 的默认机型")
+        else:
+            completion.default(
+                kind,
+                "machine",
+                meant,
+                f"{kind.machine} means this version now, and it should stay",
+                f"{kind.machine} 目前指此版本，应保持不变",
+            )
+    return completion
+
+
+def _paths(domain: Domain) -> dict[int, str]:
+    return {id(element): path for path, element in tree.places(domain)}
+
+
+def _located(domain: Domain, c: Completion) -> list[Problem]:
+    """Say of each problem where it is."""
+    if not c.found:
+        return []
+    paths = _paths(domain)
+    problems = []
+    for element, step, problem in c.found:
+        base = paths.get(id(element), element.shape.tag if element is not None else "")
+        path = "/".join(part for part in (base, step) if part)
+        problems.append(Problem(path, problem.message, problem.line, problem.accepted))
+    return problems
+
+
+def _report(domain: Domain, c: Completion | None) -> list[Entry]:
+    """Say of each note where it is and what the value became."""
+    if c is None or not c.notes:
+        return []
+    paths = _paths(domain)
+    entries = []
+    for note in c.notes:
+        base = paths.get(id(note.element))
+        if base is None:
+            continue
+        path, value = _slot(note.element, note.slot, base)
+        entries.append(Entry(path, note.kind, value, note.why.en, note.why.zh))
+    return entries
+
+
+def _slot(element: Element, slot: str, base: str) -> tuple[str, str]:
+    if not slot:
+        return base, ""
+    declared = next((f for f in element.shape.fields if f.slot == slot), None)
+    if declared is None:
+        return base, ""
+    value = getattr(element, slot)
+    text = (
+        ""
+        if value is None or isinstance(value, Element | list) or declared.kind in ("raw", "flag")
+        else declared.scalar.show(value)
+    )
+    return (f"{base}/{declared.path}" if base else declared.path), text

@@ -1,0 +1,36 @@
+"""Reading and writing whole domain documents. Called by completion, service and the offline commands."""
+
+from __future__ import annotations
+
+from domicile.base.errors import InvalidDocument
+from domicile.base.problem import Problem
+from domicile.domain.domain import Domain
+from domicile.schema import read as reading
+from domicile.schema import write as writing
+
+
+def read(text: str | bytes) -> tuple[Domain, list[Problem]]:
+    """Read a document; the problems include what is ignored.
+
+    Raises:
+        InvalidDocument: when it cannot be read at all: not XML, too large, or not a domain.
+    """
+    root = reading.parse(text)
+    if root.tag != "domain":
+        problem = Problem("", f"the root element is '{root.tag}'", root.sourceline or 0, "<domain>")
+        raise InvalidDocument([problem])
+    reader = reading.Reader()
+    domain: Domain = reader.element(Domain.shape, root)
+    return domain, reader.problems
+
+
+def read_stored(text: str) -> Domain:
+    """Read a document that this program wrote itself."""
+    reader = reading.Reader()
+    domain: Domain = reader.element(Domain.shape, reading.parse(text))
+    return domain
+
+
+def write(domain: Domain, *, secrets: bool = True) -> str:
+    """Write a document in libvirt's text form; without `secrets` passwords are left out."""
+    return writing.write(domain, secrets=secrets)

@@ -1,0 +1,145 @@
+"""The domain element: everything a definition may say. Read and written by domain/document."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from domicile.devices import FAMILIES
+from domicile.devices.parts.device import Device
+from domicile.domain.clock import Clock
+from domicile.domain.cpu import Cpu
+from domicile.domain.features import Features
+from domicile.domain.memory import Memory, Vcpu, Vcpus
+from domicile.domain.os import Os
+from domicile.domain.power import ON_CRASH, ON_LOCKFAILURE, ON_POWEROFF, Pm
+from domicile.schema import field as f
+from domicile.schema.field import KEY
+from domicile.schema.scalar import FILLED, INT, NAME, UINT, UUID, enum
+from domicile.schema.shape import Element, element
+from domicile.schema.verbatim import VERBATIM
+
+D = TypeVar("D", bound=Device)
+TYPES = (
+    "qemu",
+    "kvm",
+    "xen",
+    "lxc",
+    "uml",
+    "openvz",
+    "test",
+    "vmware",
+    "hyperv",
+    "vbox",
+    "phyp",
+    "parallels",
+    "bhyve",
+    "vz",
+    "hvf",
+    "kqemu",
+)
+
+
+class DeviceLists(Element):
+    """The devices, a list for each family."""
+
+    emulator: str | None
+
+    def of(self, kind: type[D]) -> list[D]:
+        """List the devices of one family; the list itself, so that it can be changed."""
+        found: list[D] = getattr(self, kind.shape.tag)
+        return found
+
+    def every(self) -> Iterator[Device]:
+        """Walk all devices, family after family."""
+        for family in FAMILIES:
+            yield from getattr(self, family.tag)
+
+
+def _devices() -> type[DeviceLists]:
+    fields: list[Any] = [
+        ("emulator", Any, f.leaf("The QEMU program that runs it.", "运行它的 QEMU 程序。", FILLED)),
+    ]
+    for family in FAMILIES:
+        shape = family.element.shape
+        fields.append((family.tag, Any, f.children(shape.en, shape.zh, family.element)))
+    fields.append(("redirfilter", Any, f.raw("Which USB devices may be redirected.", "允许重定向的 USB 设备。")))
+    made = dataclasses.make_dataclass(
+        "Devices", fields, bases=(DeviceLists,), namespace={"__doc__": "The devices of the machine."}
+    )
+    del made.__init__
+    for name, _, spec in fields:
+        setattr(made, name, spec)
+        assert KEY in spec.metadata
+    made.__annotations__ = {name: "Any" for name, _, _ in fields}
+    return element("devices", "虚拟机的设备")(made)
+
+
+Devices = _devices()
+
+
+@element("iothreadids", "I/O 线程编号")
+class IoThreadIds(Element):
+    """The I/O threads one by one."""
+
+    iothread: list[Any] = f.children("One I/O thread.", "单个 I/O 线程。", VERBATIM)
+
+
+@element("domain", "虚拟机定义", identity=("uuid",))
+class Domain(Element):
+    """The definition of one virtual machine."""
+
+    type: str | None = f.attr(
+        "Who runs the guest's code: KVM or QEMU itself.", "由谁执行客户机代码：KVM 或 QEMU 自身。", enum(*TYPES)
+    )
+    id: int | None = f.attr("Its number while it runs.", "运行时的编号。", INT, effect="never")
+    name: str | None = f.leaf("Its name, unique on the host.", "名称，在主机上唯一。", NAME, effect="never")
+    uuid: str | None = f.leaf("Its identity for ever.", "永久标识。", UUID, effect="never", guest=True)
+    genid: str | None = f.leaf(
+        "Changes when the guest goes back in time.", "客户机时间回退时变化的标识。", UUID, guest=True
+    )
+    title: str | None = f.leaf("A short title for people.", "供人阅读的短标题。", effect="live")
+    description: str | None = f.leaf("What it is for.", "用途说明。", effect="live")
+    metadata: Any = f.raw("What other programs note here.", "其他程序的记录。", effect="live", foreign=True)
+    maxMemory: Memory | None = f.child(
+        "The most memory it may grow to with modules.", "借助内存条可扩展到的上限。", Memory
+    )
+    memory: Memory | None = f.child(
+        "The memory the guest boots with, and the balloon's upper end.", "客户机启动时的内存，也是气球的上限。", Memory
+    )
+    currentMemory: Memory | None = f.child(
+        "What the balloon leaves the guest.", "气球留给客户机的内存。", Memory, effect="live"
+    )
+    blkiotune: Any = f.raw("The host's scheduling of its disk traffic.", "主机对其磁盘流量的调度。", effect="live")
+    memtune: Any = f.raw("Limits on the host memory it takes.", "占用主机内存的上限。", effect="live")
+    memoryBacking: Any = f.raw("How its memory is held on the host.", "内存在主机上的存放方式。")
+    vcpu: Vcpu | None = f.child("How many virtual CPUs.", "虚拟 CPU 数量。", Vcpu)
+    vcpus: Vcpus | None = f.child("The virtual CPUs one by one.", "各虚拟 CPU。", Vcpus)
+    iothreads: int | None = f.leaf("How many threads serve disks.", "服务磁盘的线程数。", UINT)
+    iothreadids: IoThreadIds | None = f.child("These threads one by one.", "各 I/O 线程。", IoThreadIds)
+    defaultiothread: Any = f.raw("The thread for everything else.", "其余工作的线程。")
+    cputune: Any = f.raw("The host's scheduling of its CPUs.", "主机对其 CPU 的调度。", effect="live")
+    numatune: Any = f.raw("Which NUMA nodes of the host its memory is on.", "内存位于主机的哪些 NUMA 节点。")
+    resource: Any = f.raw("The control group it is in.", "所在的控制组。")
+    sysinfo: list[Any] = f.children(
+        "What the guest reads about its maker.", "客户机读到的厂商信息。", VERBATIM, guest=True
+    )
+    bootloader: str | None = f.leaf("Kept for Xen.", "为 Xen 保留。")
+    bootloader_args: str | None = f.leaf("Kept for Xen.", "为 Xen 保留。")
+    os: Os | None = f.child("What machine it is and how it starts.", "机型与启动方式。", Os)
+    features: Features | None = f.child(
+        "What the machine offers beside devices.", "设备之外的特性。", Features, keep_empty=False
+    )
+    cpu: Cpu | None = f.child("The CPU the guest sees.", "客户机看到的 CPU。", Cpu)
+    clock: Clock | None = f.child("The clock.", "时钟。", Clock)
+    on_poweroff: str | None = f.leaf("What happens when the guest powers off.", "客户机关机时如何处理。", ON_POWEROFF)
+    on_reboot: str | None = f.leaf("What happens when the guest reboots.", "客户机重启时如何处理。", ON_POWEROFF)
+    on_crash: str | None = f.leaf("What happens when the guest crashes.", "客户机崩溃时如何处理。", ON_CRASH)
+    on_lockfailure: str | None = f.leaf("What happens when a lock is lost.", "失去锁时如何处理。", ON_LOCKFAILURE)
+    pm: Pm | None = f.child("Ways of sleeping.", "睡眠方式。", Pm)
+    perf: Any = f.raw("Performance events that are counted.", "统计的性能事件。")
+    devices: DeviceLists | None = f.child("The devices.", "设备。", Devices)
+    seclabel: list[Any] = f.children("How the host protects itself from it.", "主机的安全标签。", VERBATIM)
+    keywrap: Any = f.raw("Key wrapping of s390.", "s390 的密钥包装。")
+    launchSecurity: Any = f.raw("Protection of the guest from the host.", "保护客户机免受主机窥探。", guest=True)

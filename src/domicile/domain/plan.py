@@ -1,0 +1,164 @@
+"""The plan of a whole machine: everything to ask of QEMU and of the host, each with the element it came from.
+
+Called by service when a machine starts, by `argv` and `explain`. Pure: it works on a copy of the definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from domicile.devices import BY_TAG, FAMILIES
+from domicile.devices.controller import Controller
+from domicile.devices.disk import Disk
+from domicile.devices.parts.device import Device
+from domicile.domain import aliases, machine_options
+from domicile.domain.domain import DeviceLists, Domain
+from domicile.plan.capabilities import Capabilities
+from domicile.plan.facts import Planning
+from domicile.plan.host import Host
+from domicile.plan.need import File, Need
+from domicile.plan.qemu import Item, Keyed, Option
+from domicile.schema import tree
+from domicile.schema.shape import Element
+
+# The order of families on QEMU's command line; the guest sees it, so it never changes. Observed with libvirt 9.0.
+ORDER = (
+    "hub", "disk", "filesystem", "interface", "smartcard", "serial", "parallel", "channel", "console", "tpm", "input",
+    "audio", "graphics", "video", "sound", "watchdog", "redirdev", "hostdev", "memballoon", "rng", "nvram", "panic",
+    "shmem", "vsock", "crypto", "pstore", "lease",
+)  # fmt: skip
+_CONTROLLERS = ("pci", "usb", "scsi", "ide", "fdc", "sata", "virtio-serial", "ccid")
+_BEFORE = ("iommu", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a machine asks for; `domain` is the copy whose devices have their names."""
+
+    domain: Domain
+    binary: str
+    items: tuple[Item, ...]
+    needs: tuple[Need, ...]
+
+
+def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int = -1) -> Plan:
+    """Plan a completed domain; `number` is the id it will run under."""
+    named: Domain = tree.copy(domain)
+    p = _planning(named, caps, host, number)
+    devices = named.devices
+    assert devices is not None
+    aliases.assign(devices, p)
+    items: list[Item] = []
+    needs: list[Need] = []
+    for wish in _wishes(named, devices, p):
+        if isinstance(wish, Need):
+            needs.append(wish)
+        else:
+            items.append(wish)
+    return Plan(named, devices.emulator or caps.binary, tuple(items), tuple(needs))
+
+
+def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item | Need]:
+    yield Keyed("-name", (("guest", domain.name), ("debug-threads", True)), origin="name")
+    yield Option("-S")
+    yield from machine_options.options(domain, p)
+    yield Option("-no-user-config")
+    yield Option("-nodefaults")
+    yield Keyed(
+        "-chardev", (("", "socket"), ("id", "charmonitor"), ("fd", "{fd:monitor}"), ("server", True), ("wait", False))
+    )
+    yield Keyed("-mon", (("chardev", "charmonitor"), ("id", "monitor"), ("mode", "control")))
+    yield from machine_options.after_monitor(domain, p)
+    yield from _kernel_files(domain)
+    for tag in _BEFORE:
+        yield from _family(tag, getattr(devices, tag, ()), p)
+    controllers = devices.of(Controller)
+    for kind in _CONTROLLERS:
+        yield from _family("controller", [k for k in controllers if k.type == kind], p)
+    for tag in ORDER:
+        yield from _family(tag, getattr(devices, tag, ()), p)
+    if p.host.settings.sandbox:
+        deny = tuple((word, "deny") for word in ("obsolete", "elevateprivileges", "spawn", "resourcecontrol"))
+        yield Keyed("-sandbox", (("", "on"), *deny))
+    yield Keyed("-msg", (("timestamp", True),))
+
+
+def _family(tag: str, devices: Iterable[Device], p: Planning) -> Iterator[Item | Need]:
+    family = BY_TAG.get(tag)
+    for device in devices:
+        if family is not None:
+            yield from family.plan(device, p)
+
+
+def _kernel_files(domain: Domain) -> Iterator[Need]:
+    os = domain.os
+    if os is not None:
+        for slot in ("kernel", "initrd", "dtb", "shim"):
+            path = getattr(os, slot)
+            if path:
+                yield File(path, writable=False, origin=f"os/{slot}")
+
+
+def _planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Planning:
+    assert domain.os is not None and domain.os.type is not None and domain.devices is not None
+    kind = domain.os.type
+    origins = {id(element): path for path, element in tree.places(domain)}
+    orders = _boot_indices(domain)
+    name = domain.name or ""
+
+    p = Planning(
+        arch=kind.arch or "", machine=kind.machine or "", accel=domain.type or "qemu", os_type=kind.value or "hvm", caps=caps, host=host,
+    )  # fmt: skip
+    p.name, p.uuid, p.short_name = name, domain.uuid or "", f"{number}-{name[:20]}"
+    p.origin = lambda element: origins.get(id(element), "")
+    p.boot_index = lambda element: orders.get(id(element))
+    root = "pcie.0" if p.pcie else "pci.0"
+    p.pci_bus = lambda index: f"pci.{index}" if index else root
+    controllers = {(k.type, k.index or 0): k for k in domain.devices.of(Controller) if k.master is None}
+
+    def model(kind: str, index: int) -> str | None:
+        found = controllers.get((kind, index))
+        return found.model if found is not None else None
+
+    p.controller_model = model
+    p.audio = _audio(domain)
+    return p
+
+
+def _audio(domain: Domain) -> object:
+    backends = [a.id for a in getattr(domain.devices, "audio", ())]
+
+    def audio(wanted: int | None) -> str | None:
+        if wanted is not None:
+            return f"audio{wanted}"
+        return f"audio{backends[0]}" if backends else None
+
+    return audio
+
+
+def _boot_indices(domain: Domain) -> dict[int, int]:
+    """Say each device's turn: its own, or the one its kind has in <os>."""
+    devices = domain.devices
+    assert devices is not None
+    orders: dict[int, int] = {}
+    for device in devices.every():
+        if device.boot is not None and device.boot.order is not None:
+            orders[id(device)] = device.boot.order
+    if orders or domain.os is None:
+        return orders
+    for turn, boot in enumerate(domain.os.boot, 1):
+        first = _first(devices, boot.dev or "")
+        if first is not None:
+            orders.setdefault(id(first), turn)
+    return orders
+
+
+def _first(devices: DeviceLists, kind: str) -> Element | None:
+    if kind == "network":
+        return next(iter(getattr(devices, "interface", ())), None)
+    wanted = {"hd": ("disk", "lun"), "cdrom": ("cdrom",), "fd": ("floppy",)}.get(kind, ())
+    return next((d for d in devices.of(Disk) if d.device in wanted), None)
+
+
+__all__ = ["FAMILIES", "ORDER", "Plan", "plan_domain"]

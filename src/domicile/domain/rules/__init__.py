@@ -1,0 +1,1 @@
+"""Rules that span slices, each named. Called by domain/complete in its order."""

@@ -1,0 +1,185 @@
+"""Checks of the domain as a whole: what no single slice can see."""
+
+from __future__ import annotations
+
+from domicile.devices.controller import Controller
+from domicile.devices.disk import Disk
+from domicile.devices.parts.device import Device, DriveAddress
+from domicile.domain.domain import Domain
+from domicile.plan.facts import Completion
+
+MAX_ONE = ("memballoon", "vsock", "iommu", "nvram")
+
+
+def whole(domain: Domain, c: Completion) -> None:
+    """Check everything that is not a device, then what devices must not share."""
+    _identity(domain, c)
+    _memory(domain, c)
+    _processors(domain, c)
+    _cpu(domain, c)
+    _boot(domain, c)
+    if domain.devices is not None:
+        _unique(domain, c)
+
+
+def _identity(domain: Domain, c: Completion) -> None:
+    name = domain.name
+    if name is not None and len(name.encode()) > 255:
+        c.problem(domain, f"the name has {len(name.encode())} bytes", "at most 255", "name")
+    if domain.title is not None and "\n" in domain.title:
+        c.problem(domain, "element 'title' has a line break", "one line", "title")
+
+
+def _memory(domain: Domain, c: Completion) -> None:
+    memory = domain.memory
+    modules = getattr(domain.devices, "memory", [])
+    if (memory is None or memory.value is None or memory.value == 0) and not modules:
+        if not any(p.path == "memory" or (element is memory and element is not None) for element, _, p in c.found):
+            c.problem(
+                memory or domain,
+                "element 'memory' is missing or 0",
+                "an amount such as <memory unit='MiB'>512</memory>",
+                "" if memory else "memory",
+            )
+        return
+    top = domain.maxMemory
+    if (
+        top is not None
+        and top.value is not None
+        and memory is not None
+        and memory.value is not None
+        and top.value < memory.value
+    ):
+        c.problem(
+            top,
+            f"element 'maxMemory' has {top.value} KiB, less than the {memory.value} KiB of 'memory'",
+            "at least as much",
+        )
+
+
+def _processors(domain: Domain, c: Completion) -> None:
+    vcpu = domain.vcpu
+    if vcpu is None or vcpu.value is None:
+        return
+    if vcpu.value == 0:
+        c.problem(vcpu, "element 'vcpu' has the value '0'", "1 or more")
+        return
+    if vcpu.current is not None and (vcpu.current > vcpu.value or vcpu.current == 0):
+        c.problem(
+            vcpu,
+            f"attribute 'current' of element 'vcpu' is {vcpu.current} of {vcpu.value} CPUs",
+            f"1 to {vcpu.value}",
+            "@current",
+        )
+    machine = c.caps.machine(c.machine, c.accel == "kvm") or c.caps.machine(c.machine)
+    if machine is not None and machine.max_cpus and vcpu.value > machine.max_cpus:
+        c.problem(
+            vcpu,
+            f"element 'vcpu' has the value '{vcpu.value}'; machine type '{c.machine}' has at most '{machine.max_cpus}'",
+            f"1 to {machine.max_cpus}",
+        )
+    topology = domain.cpu.topology if domain.cpu is not None else None
+    if topology is not None:
+        parts = [topology.sockets, topology.dies, topology.clusters, topology.cores, topology.threads]
+        total = 1
+        for part in parts:
+            total *= part or 1
+        if total != vcpu.value:
+            shape = "×".join(str(part or 1) for part in parts)
+            c.problem(
+                topology,
+                f"element 'topology' makes {shape} = {total} CPUs, element 'vcpu' says {vcpu.value}",
+                "the same number",
+            )
+
+
+def _cpu(domain: Domain, c: Completion) -> None:
+    cpu = domain.cpu
+    if cpu is None:
+        return
+    seen: set[str] = set()
+    for feature in cpu.feature:
+        if feature.name is None:
+            c.problem(feature, "element 'feature' has no attribute 'name'", "a feature's name", "@name")
+        elif feature.name in seen:
+            c.problem(feature, f"CPU feature '{feature.name}' stands twice", "once", "@name")
+        seen.add(feature.name or "")
+    if cpu.mode == "custom" and cpu.model is not None and cpu.model.name is not None and c.x86:
+        models = c.caps.cpus["kvm" if c.accel == "kvm" and c.caps.kvm else "tcg"]
+        if models and cpu.model.name not in models:
+            c.problem(
+                cpu.model,
+                f"CPU model '{cpu.model.name}' is not known to this QEMU",
+                "a model from `domicile` or `virsh cpu-models`",
+            )
+    if cpu.mode == "host-passthrough" and domain.type != "kvm":
+        c.problem(
+            cpu,
+            f"CPU mode '{cpu.mode}' needs domain type 'kvm', not '{domain.type}'",
+            "maximum, host-model, custom",
+            "@mode",
+        )
+    vendor = cpu.model.vendor_id if cpu.model is not None else None
+    if vendor is not None and (len(vendor) != 12 or "," in vendor):
+        c.problem(
+            cpu.model, f"attribute 'vendor_id' has the value '{vendor}'", "12 characters without a comma", "@vendor_id"
+        )
+
+
+def _boot(domain: Domain, c: Completion) -> None:
+    if domain.devices is None:
+        return
+    orders: dict[int, Device] = {}
+    for device in domain.devices.every():
+        if device.boot is None or device.boot.order is None:
+            continue
+        if device.boot.order in orders:
+            c.problem(
+                device.boot,
+                f"boot order '{device.boot.order}' is used for more than one device",
+                "each order once",
+                "@order",
+            )
+        orders[device.boot.order] = device
+    if orders and domain.os is not None and domain.os.boot:
+        c.problem(domain.os.boot[0], "<boot> of <os> stands beside boot orders of devices", "one of the two")
+
+
+def _unique(domain: Domain, c: Completion) -> None:
+    devices = domain.devices
+    assert devices is not None
+    for tag in MAX_ONE:
+        several = getattr(devices, tag, [])
+        if len(several) > 1:
+            c.problem(several[1], f"there are {len(several)} elements '{tag}'", "one at most")
+    names: dict[str, Disk] = {}
+    places: dict[tuple[object, ...], Disk] = {}
+    for disk in devices.of(Disk):
+        dev = disk.target.dev if disk.target is not None else None
+        if dev is None or disk.target is None:
+            continue
+        if dev in names:
+            c.problem(disk, f"target '{dev}' is used by more than one disk", "each target once", "target/@dev")
+        names[dev] = disk
+        a = disk.address
+        if isinstance(a, DriveAddress):
+            key = (disk.target.bus, a.controller, a.bus, a.target, a.unit)
+            if key in places:
+                c.problem(
+                    a,
+                    f"disks '{dev}' and '{places[key].target.dev}' have the same place on bus '{disk.target.bus}'",
+                    "a free unit",
+                )
+            places[key] = disk
+    numbers: set[tuple[object, ...]] = set()
+    for controller in devices.of(Controller):
+        number = (controller.type, controller.index)
+        if controller.master is None and controller.index is not None:
+            if number in numbers:
+                c.problem(
+                    controller,
+                    f"there are two controllers of type '{controller.type}' with index '{controller.index}'",
+                    "each index once",
+                    "@index",
+                )
+            numbers.add(number)

@@ -1,0 +1,62 @@
+"""Serial ports and consoles: the first console of a PC is its first serial port under another name.
+
+Source: libvirt's documentation of the console element; observed with libvirt 9.0.
+"""
+
+from __future__ import annotations
+
+from domicile.devices.console import Console, ConsoleTarget, mirrors
+from domicile.devices.console import number as number_consoles
+from domicile.devices.parallel import Parallel
+from domicile.devices.parts.chardev import CharDevice, number_ports
+from domicile.devices.serial import Serial, SerialTarget
+from domicile.domain.domain import Domain
+from domicile.plan.facts import Completion
+from domicile.schema.tree import copy
+
+_SHARED = ("type", "source", "protocol", "log")
+
+
+def pair(domain: Domain, c: Completion) -> None:
+    """Make the first serial port of a lone console, or the first console of a lone serial port."""
+    if domain.devices is None:
+        return
+    ports, consoles = domain.devices.of(Serial), domain.devices.of(Console)
+    for console in consoles:
+        if console.target is None:
+            console.target = ConsoleTarget()
+    number_consoles(consoles, c)
+    if consoles and mirrors(consoles[0]):
+        if not ports:
+            made = Serial(target=SerialTarget())
+            _mirror(consoles[0], made)
+            ports.append(made)
+            c.add(made, "the console needs a serial port behind it", "控制台背后需要一个串口")
+    elif ports and _speaks(ports[0]):
+        console = Console(target=ConsoleTarget(type="serial", port=0))
+        _mirror(ports[0], console)
+        consoles.insert(0, console)
+        c.add(console, "the first serial port is the console", "第一个串口即控制台")
+
+
+def finish(domain: Domain, c: Completion) -> None:
+    """Number all ports, and let the mirroring console say what its serial port says."""
+    if domain.devices is None:
+        return
+    ports, consoles = domain.devices.of(Serial), domain.devices.of(Console)
+    number_ports(ports, c)
+    number_ports(domain.devices.of(Parallel), c)
+    if consoles and ports and mirrors(consoles[0]):
+        _mirror(ports[0], consoles[0])
+
+
+def _mirror(source: CharDevice, target: CharDevice) -> None:
+    for slot in _SHARED:
+        value = getattr(source, slot)
+        setattr(target, slot, [copy(v) for v in value] if isinstance(value, list) else value)
+
+
+def _speaks(port: Serial) -> bool:
+    """Say whether the firmware and the kernel talk on this port by themselves."""
+    kind = port.target.type if port.target is not None else None
+    return kind in (None, "isa-serial", "spapr-vio-serial", "system-serial", "sclp-serial")

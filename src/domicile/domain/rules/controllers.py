@@ -1,0 +1,124 @@
+"""Controllers: their numbers, their order, and those that the devices need though nobody wrote them."""
+
+from __future__ import annotations
+
+from domicile.devices.controller import Controller, default_usb
+from domicile.devices.disk import Disk
+from domicile.devices.parts.device import DriveAddress, VirtioSerialAddress
+from domicile.domain.domain import DeviceLists
+from domicile.plan.facts import Completion
+
+
+def insert(controllers: list[Controller], controller: Controller) -> None:
+    """Put a controller among its kind in order of index, masters before companions; a new kind comes last."""
+    place = None
+    for position in range(len(controllers) - 1, -1, -1):
+        other = controllers[position]
+        if other.type != controller.type:
+            continue
+        if controller.index is None:
+            place = position + 1
+            break
+        if (other.index or 0) > controller.index or (controller.master is None and other.master is not None and other.index == controller.index):
+            place = position
+        elif place is None:
+            place = position + 1
+    controllers.insert(len(controllers) if place is None else place, controller)
+
+
+def number(devices: DeviceLists, c: Completion) -> None:
+    """Give every controller without an index the first one that is free among its kind."""
+    controllers = devices.of(Controller)
+    taken: dict[str, set[int]] = {}
+    for controller in controllers:
+        if controller.type is not None and controller.index is not None:
+            taken.setdefault(controller.type, set()).add(controller.index)
+    last_ehci: int | None = None
+    for controller in controllers:
+        if controller.type is None or controller.index is not None:
+            if controller.type == "usb" and controller.model == "ich9-ehci1":
+                last_ehci = controller.index
+            continue
+        used = taken.setdefault(controller.type, set())
+        if controller.type == "usb" and (controller.model or "").startswith("ich9-uhci") and last_ehci is not None:
+            index = last_ehci
+        else:
+            index = next(n for n in range(len(used) + 1) if n not in used)
+        used.add(index)
+        if controller.type == "usb" and controller.model == "ich9-ehci1":
+            last_ehci = index
+        c.allocate(controller, "index", index, "the first free number of its kind", "同类中第一个空闲序号")
+
+
+def arrange(devices: DeviceLists) -> None:
+    """Put the controllers in order, as documents are written."""
+    controllers = devices.of(Controller)
+    given = list(controllers)
+    controllers.clear()
+    for controller in given:
+        insert(controllers, controller)
+
+
+def built_in(devices: DeviceLists, c: Completion) -> None:
+    """Add the controllers the machine type itself brings."""
+    controllers = devices.of(Controller)
+
+    def missing(kind: str, index: int = 0) -> bool:
+        return not any(k.type == kind and k.index == index for k in controllers)
+
+    def add(**values: object) -> None:
+        controller = Controller(**values)
+        controllers.append(controller)
+        c.add(controller, "the machine type has it built in or by default", "该机型内建或默认带有")
+
+    if c.pci and c.x86 and not any(k.type == "usb" for k in controllers):
+        model = default_usb(c)
+        if c.q35 and model == "piix3-uhci" and c.host.libvirt < (10, 9):
+            model = _old_q35_usb(add)
+        if model is not None:
+            add(type="usb", index=0, model=model)
+    if c.q35 and missing("sata"):
+        add(type="sata", index=0)
+    if c.pcie and missing("pci"):
+        add(type="pci", index=0, model="pcie-root")
+    elif c.pci and not c.pcie and missing("pci"):
+        add(type="pci", index=0, model="pci-root")
+
+
+def _old_q35_usb(add: object) -> str | None:
+    """Add what libvirt before 10.9 gave a q35 machine: the chipset's USB 2 controller with its companions."""
+    for model, start in (("ich9-ehci1", None), ("ich9-uhci1", 0), ("ich9-uhci2", 2), ("ich9-uhci3", 4)):
+        from domicile.devices.parts.device import Master
+
+        add(type="usb", index=0, model=model, master=None if start is None else Master(startport=start))  # type: ignore[operator]
+    return None
+
+
+def for_devices(devices: DeviceLists, c: Completion) -> None:
+    """Add the controllers that disks and channels are on."""
+    needed = {"scsi": -1, "fdc": -1, "ide": -1, "sata": -1}
+    for disk in devices.of(Disk):
+        bus = disk.target.bus if disk.target is not None else None
+        if bus in needed and isinstance(disk.address, DriveAddress):
+            needed[bus] = max(needed[bus], disk.address.controller)
+    for kind, highest in needed.items():
+        _up_to(devices, kind, min(highest, 1000), c)
+    ports = -1
+    for tag in ("channel", "console"):
+        for device in getattr(devices, tag, ()):
+            target = device.target
+            if target is not None and target.type == "virtio":
+                ports = max(ports, device.address.controller if isinstance(device.address, VirtioSerialAddress) else 0)
+    _up_to(devices, "virtio-serial", min(ports, 1000), c)
+
+
+def _up_to(devices: DeviceLists, kind: str, highest: int, c: Completion) -> None:
+    controllers = devices.of(Controller)
+    present = {k.index for k in controllers if k.type == kind}
+    for index in range(highest + 1):
+        if index not in present:
+            controller = Controller(type=kind, index=index)
+            if kind == "scsi":
+                controller.model = next((k.model for k in controllers if k.type == "scsi"), None)
+            controllers.append(controller)
+            c.add(controller, "devices are plugged into it", "有设备接在它上面")

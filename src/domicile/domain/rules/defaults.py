@@ -1,0 +1,152 @@
+"""What a domain gets when its owner says nothing: identity, memory, CPUs, machine, clock, what happens at its end."""
+
+from __future__ import annotations
+
+from domicile.devices.parts.device import Device
+from domicile.domain.clock import Clock
+from domicile.domain.cpu import Cpu, CpuModelName
+from domicile.domain.domain import Domain
+from domicile.domain.memory import Memory, Vcpu
+from domicile.domain.os import Boot
+from domicile.plan.facts import Completion
+
+
+def memory(domain: Domain, c: Completion) -> None:
+    """Bring all amounts to KiB and let the balloon start at the whole."""
+    for slot in ("maxMemory", "memory", "currentMemory"):
+        amount: Memory | None = getattr(domain, slot)
+        if amount is None:
+            continue
+        wrong = amount.normalise()
+        if wrong is not None:
+            c.problem(
+                amount, f"element '{slot}' has the {wrong}", "an amount below 8 EiB in bytes, KiB, MiB, GiB, TiB…"
+            )
+            amount.value = None
+    if domain.memory is None or domain.memory.value is None:
+        return
+    if domain.currentMemory is None or not domain.currentMemory.value:
+        amount = Memory(unit="KiB", value=domain.memory.value)
+        c.default(domain, "currentMemory", amount, "all of the memory", "全部内存")
+
+
+def processors(domain: Domain, c: Completion) -> None:
+    """One CPU where none is counted, placed freely."""
+    if domain.vcpu is None:
+        c.default(domain, "vcpu", Vcpu(value=1), "one CPU is the least", "至少一个 CPU")
+    vcpu = domain.vcpu
+    if vcpu is None:
+        return
+    if vcpu.value is None:
+        vcpu.value = 1
+    if vcpu.placement is None:
+        c.default(vcpu, "placement", "static", "nobody else chooses the host CPUs", "无人代为选择主机 CPU")
+    if vcpu.current is not None and vcpu.current == vcpu.value:
+        vcpu.current = None
+
+
+def boot(domain: Domain, c: Completion) -> None:
+    """Boot from disk where no device has a turn of its own."""
+    os = domain.os
+    if os is None or os.type is None or os.type.value != "hvm" or os.boot:
+        return
+    devices: list[Device] = list(domain.devices.every()) if domain.devices is not None else []
+    if not any(device.boot is not None and device.boot.order is not None for device in devices):
+        os.boot.append(Boot(dev="hd"))
+        c.add(os.boot[0], "nothing else says where to boot from", "没有其他启动设备的说明")
+
+
+def lifecycle(domain: Domain, c: Completion) -> None:
+    """Clock and what happens at the end."""
+    if domain.clock is None:
+        c.default(domain, "clock", Clock(offset="utc"), "universal time", "世界时")
+    elif domain.clock.offset is None:
+        c.default(domain.clock, "offset", "utc", "universal time", "世界时")
+    for slot, value in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
+        if getattr(domain, slot) is None:
+            c.default(domain, slot, value, "what most people expect", "通常所期望的行为")
+
+
+def cpu(domain: Domain, c: Completion) -> None:
+    """Name the CPU that QEMU would give, so that it stays the same with another QEMU."""
+    given = domain.cpu
+    if given is not None and given.topology is not None and c.host.libvirt >= (10, 1):
+        if given.topology.clusters is None:
+            c.default(given.topology, "clusters", 1, "no grouping below a die", "晶粒之下不再分组")
+    if given is not None and given.topology is not None and given.topology.dies is None:
+        c.default(given.topology, "dies", 1, "no grouping below a socket", "插槽之下不再分组")
+    if (
+        given is None
+        or (given.mode is None and given.model is None)
+        or (given.mode == "custom" and given.model is None)
+    ):
+        _machine_default(domain, c)
+    given = domain.cpu
+    if given is None:
+        return
+    if given.mode is None and given.model is not None:
+        c.default(given, "mode", "custom", "a model is named", "已指定型号")
+    if given.mode == "custom" and given.model is not None:
+        if given.match is None:
+            c.default(given, "match", "exact", "no more and no less than the model", "与型号完全一致")
+        if given.model.fallback is None:
+            c.default(given.model, "fallback", "allow", "a similar model may stand in", "允许以近似型号替代")
+    elif given.mode in ("host-passthrough", "maximum"):
+        given.match = None
+        given.model = None
+    elif given.mode == "host-model":
+        given.match = None
+        if given.model is not None and given.model.fallback is None:
+            given.model.fallback = "allow"
+    for feature in given.feature:
+        if feature.policy is None:
+            c.default(feature, "policy", "require", "a feature named is a feature needed", "列出的特性即为必需")
+    _check_mode(domain, given, c)
+
+
+def _check_mode(domain: Domain, given: Cpu, c: Completion) -> None:
+    if given.check is None and given.mode is not None:
+        tcg = domain.type == "qemu"
+        value = (
+            "none" if given.mode in ("host-passthrough", "maximum") or (tcg and given.mode == "custom") else "partial"
+        )
+        c.default(given, "check", value, "as far as this kind of CPU can be compared", "按此类 CPU 可核对的程度")
+    if (
+        given.migratable is None
+        and given.mode in ("host-passthrough", "maximum")
+        and c.caps.has_property("max-x86_64-cpu", "migratable")
+    ):
+        c.default(given, "migratable", True, "guests may move", "客户机可能迁移")
+
+
+def _machine_default(domain: Domain, c: Completion) -> None:
+    """Name the machine type's own CPU."""
+    machine = c.caps.machine(c.machine, c.accel == "kvm") or c.caps.machine(c.machine)
+    if machine is None or not machine.default_cpu:
+        return
+    name = machine.default_cpu
+    for suffix in (
+        f"-{c.arch}-cpu",
+        "-arm-cpu",
+        "-powerpc64-cpu",
+        "-powerpc-cpu",
+        "-s390x-cpu",
+        "-riscv-cpu",
+        "-x86_64-cpu",
+        "-i386-cpu",
+        "-loongarch-cpu",
+    ):
+        name = name.removesuffix(suffix)
+    if domain.cpu is None:
+        domain.cpu = Cpu()
+        c.add(domain.cpu, "the machine type's own CPU, named so that it stays", "机型默认的 CPU，明确记下以保持不变")
+    given = domain.cpu
+    if name in ("host", "max"):
+        given.mode = "host-passthrough" if name == "host" and c.accel == "kvm" else "maximum"
+        if given.check is None:
+            given.check = "none"
+        return
+    given.mode, given.match = "custom", "exact"
+    if given.check is None:
+        given.check = "none"
+    given.model = CpuModelName(fallback="forbid", name=name)

@@ -1,0 +1,96 @@
+"""Devices nobody wrote but every such machine has: PS/2 input, balloon, audio backend, first display, console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domicile.devices import BY_TAG
+from domicile.domain.domain import Domain
+from domicile.plan.facts import Completion
+
+
+def _list(domain: Domain, tag: str) -> list[Any]:
+    found: list[Any] = getattr(domain.devices, tag, [])
+    return found
+
+
+def inputs(domain: Domain, c: Completion) -> None:
+    """Add the PS/2 mouse and keyboard that a PC has built in."""
+    if not c.x86 or c.machine == "microvm" or "input" not in BY_TAG:
+        return
+    features = domain.features
+    if features is not None and features.ps2 is not None and features.ps2.state is False:
+        return
+    present = _list(domain, "input")
+    for kind in ("mouse", "keyboard"):
+        if not any(i.type == kind and i.bus == "ps2" for i in present):
+            made = BY_TAG["input"].element(type=kind, bus="ps2")
+            present.append(made)
+            c.add(made, "a PC has it built in", "PC 内建此设备")
+
+
+def balloon(domain: Domain, c: Completion) -> None:
+    """Add the balloon by which the host takes memory back."""
+    present = _list(domain, "memballoon")
+    if present or "memballoon" not in BY_TAG:
+        return
+    virtio = c.pci or c.s390 or c.arm_virt or c.riscv_virt or c.loongarch_virt
+    made = BY_TAG["memballoon"].element(model="virtio" if virtio else "none")
+    present.append(made)
+    c.add(made, "lets the host take memory back and count it", "使主机可回收与统计内存")
+
+
+def watchdog(domain: Domain, c: Completion) -> None:
+    """Name the watchdog that a Q35 chipset has anyway."""
+    present = _list(domain, "watchdog")
+    if not c.q35 or c.host.libvirt < (9, 1) or "watchdog" not in BY_TAG or any(w.model == "itco" for w in present):
+        return
+    made = BY_TAG["watchdog"].element(model="itco", action="reset")
+    present.append(made)
+    c.add(made, "the chipset has it built in", "芯片组内建此看门狗")
+
+
+def video(domain: Domain, c: Completion) -> None:
+    """Add a display adapter where there is something to show it on, and say which one is the first."""
+    present = _list(domain, "video")
+    if not present and any(g.type != "egl-headless" for g in _list(domain, "graphics")) and "video" in BY_TAG:
+        made = BY_TAG["video"].element()
+        present.append(made)
+        c.add(made, "a display needs something to show", "显示需要显卡")
+
+
+def first_video(domain: Domain, c: Completion) -> None:
+    """Say which display adapter is the first, and put it first."""
+    present = _list(domain, "video")
+    if not present or any(v.model is None for v in present):
+        return
+    chosen = next((v for v in present if v.model.primary), None)
+    if chosen is None:
+        chosen = present[0]
+        if chosen.model.type not in ("none", "ramfb"):
+            c.default(chosen.model, "primary", True, "the first display adapter", "第一块显卡")
+    present.remove(chosen)
+    present.insert(0, chosen)
+
+
+def audio(domain: Domain, c: Completion) -> None:
+    """Add the backend that sound goes to: the first display's, else none."""
+    present = _list(domain, "audio")
+    if present or "audio" not in BY_TAG:
+        return
+    kind = "none"
+    for graphics in _list(domain, "graphics"):
+        if graphics.type == "spice":
+            kind = "spice"
+            break
+        if graphics.type == "sdl":
+            kind = "sdl"
+            break
+        if graphics.type == "dbus":
+            kind = "dbus"
+            break
+        if graphics.type == "vnc":
+            break
+    made = BY_TAG["audio"].element(id=1, type=kind)
+    present.append(made)
+    c.add(made, "sound has to go somewhere, or nowhere on purpose", "声音须有去处，或明确没有去处")
