@@ -144,7 +144,7 @@ def _exists(kind: str, name: str | None, c: Facts) -> bool:
         return c.pseries
     if kind == "sclp-serial":
         return c.arch in ("s390", "s390x")
-    return kind != "system-serial" or name == _chip(kind, c)
+    return kind != "system-serial" or (name is not None and name == _chip(kind, c))
 
 
 def place(serial: Serial, facts: Facts) -> Want | None:

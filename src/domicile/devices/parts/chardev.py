@@ -177,6 +177,11 @@ def sole(device: Backed) -> CharSource | None:
     return device.source[0] if device.source else None
 
 
+def wants_spice(device: Backed) -> bool:
+    """Say whether the host's end only exists beside a SPICE display."""
+    return device.type in ("spicevmc", "spiceport")
+
+
 def defaults(device: Any, c: Completion) -> None:
     """Fill in the type, the mode of sockets and the protocol; drop what has no meaning for the type."""
     if device.type is None:
