@@ -193,7 +193,7 @@ class _Walk:
 
     def _list(self, declared: Field, olds: list[Any], news: list[Any], before: str, after: str, subject: str) -> None:
         pairs = pair(olds, news)
-        of_old, of_new = {i: j for i, j in pairs}, {j: i for i, j in pairs}
+        of_old, of_new = dict(pairs), {j: i for i, j in pairs}
         device = after == "devices" or before == "devices"
         for i, old in enumerate(olds):
             if i not in of_old:
