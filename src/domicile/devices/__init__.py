@@ -45,7 +45,7 @@ def _load() -> tuple[Family, ...]:
     for name in _SLICES:
         try:
             found.append(importlib.import_module(f"domicile.devices.{name}").FAMILY)
-        except ModuleNotFoundError:
+        except (ModuleNotFoundError, AttributeError):  # until every slice is there
             continue
     return tuple(found)
 

@@ -314,7 +314,7 @@ def pci_want(model: str) -> WantPci | None:
 
 
 def alias(controller: Controller, index: int, p: Planning) -> str:
-    """Name the controller as devices' bus names begin: pci.1, usb, ide, scsi0…"""
+    """Name the controller as devices' bus names begin: pci.1, usb, ide, scsi0."""
     number = controller.index or 0
     kind, model = controller.type, controller.model
     if kind == "pci":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from domicile.base.errors import InvalidDocument
 from domicile.base.problem import Problem
 from domicile.devices import FAMILIES
+from domicile.devices import video as videos
 from domicile.domain import document
 from domicile.domain.address import pci, serial, usb
 from domicile.domain.domain import Devices, Domain
@@ -110,7 +111,7 @@ def _fill(domain: Domain, c: Completion) -> None:
         for device in getattr(lists, family.tag):
             family.defaults(device, c)
     disks.arrange(lists)
-    devices.first_video(domain, c)
+    videos.arrange(lists.of(videos.Video), c)
     devices.inputs(domain, c)
     devices.balloon(domain, c)
     devices.watchdog(domain, c)
@@ -122,6 +123,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     defaults.cpu(domain, c)
     defaults.boot(domain, c)
     defaults.lifecycle(domain, c)
+    defaults.enlightenments(domain)
     for family in FAMILIES:
         for device in getattr(lists, family.tag):
             family.check(device, c)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from domicile.base.errors import InvalidDocument
 from domicile.base.problem import Problem
 from domicile.domain.domain import Domain
@@ -15,7 +17,7 @@ def read(text: str | bytes) -> tuple[Domain, list[Problem]]:
     Raises:
         InvalidDocument: when it cannot be read at all: not XML, too large, or not a domain.
     """
-    root = reading.parse(text)
+    root: Any = reading.parse(text)
     if root.tag != "domain":
         problem = Problem("", f"the root element is '{root.tag}'", root.sourceline or 0, "<domain>")
         raise InvalidDocument([problem])

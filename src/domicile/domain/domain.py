@@ -68,7 +68,8 @@ def _devices() -> type[DeviceLists]:
     made = dataclasses.make_dataclass(
         "Devices", fields, bases=(DeviceLists,), namespace={"__doc__": "The devices of the machine."}
     )
-    del made.__init__
+    made_any: Any = made
+    del made_any.__init__
     for name, _, spec in fields:
         setattr(made, name, spec)
         assert KEY in spec.metadata

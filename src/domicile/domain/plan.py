@@ -5,7 +5,7 @@ Called by service when a machine starts, by `argv` and `explain`. Pure: it works
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from domicile.devices import BY_TAG, FAMILIES
@@ -45,7 +45,7 @@ class Plan:
 def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int = -1) -> Plan:
     """Plan a completed domain; `number` is the id it will run under."""
     named: Domain = tree.copy(domain)
-    p = _planning(named, caps, host, number)
+    p = planning(named, caps, host, number)
     devices = named.devices
     assert devices is not None
     aliases.assign(devices, p)
@@ -100,7 +100,8 @@ def _kernel_files(domain: Domain) -> Iterator[Need]:
                 yield File(path, writable=False, origin=f"os/{slot}")
 
 
-def _planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Planning:
+def planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Planning:
+    """Make the facts that devices plan with."""
     assert domain.os is not None and domain.os.type is not None and domain.devices is not None
     kind = domain.os.type
     origins = {id(element): path for path, element in tree.places(domain)}
@@ -126,7 +127,7 @@ def _planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Pl
     return p
 
 
-def _audio(domain: Domain) -> object:
+def _audio(domain: Domain) -> Callable[[int | None], str | None]:
     backends = [a.id for a in getattr(domain.devices, "audio", ())]
 
     def audio(wanted: int | None) -> str | None:

@@ -56,7 +56,7 @@ class Command(Item):
 
 @dataclass(frozen=True, slots=True)
 class Structured(Item):
-    """An option with a JSON form and a QMP twin: device, object, netdev, blockdev, audiodev, fsdev…
+    """An option with a JSON form and a QMP twin: device, object, netdev, blockdev, audiodev, fsdev.
 
     ``flag`` is without the dash. Values of None are left out.
     """

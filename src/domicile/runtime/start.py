@@ -18,6 +18,7 @@ from domicile.base.errors import OutcomeUnknown, QemuRefused
 from domicile.base.undo import Undo
 from domicile.host.fulfil import Fulfilled, Host
 from domicile.plan.need import Need, Port
+from domicile.plan.qemu import Command
 from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
 from domicile.runtime import record
 from domicile.runtime.lifecycle import Policy
@@ -31,7 +32,10 @@ Keep = Callable[[Record], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """What is to be started. `argv` is complete, with tokens for what the needs and the launch provide."""
+    """What is to be started. `argv` is complete, with tokens for what the needs and the launch provide.
+
+    `commands` are sent before the guest's first instruction.
+    """
 
     uuid: str
     name: str
@@ -43,6 +47,7 @@ class MachineSpec:
     policy: Policy = field(default_factory=Policy)
     paused: bool = False
     env: Mapping[str, str] | None = None
+    commands: Sequence[Command] = ()
 
 
 async def start(
@@ -91,6 +96,8 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         undo.push("close the monitor", monitor.close)
         stored = tasks.spawn(f"record of {spec.name}", keep(known)) if keep is not None else None
         await greet(launched, monitor, deadline)
+        for command in spec.commands:
+            await monitor.execute(command.execute, command.arguments, deadline)
         machine.adopt(monitor)
         try:
             await machine.come_up(paused=spec.paused, deadline=deadline)

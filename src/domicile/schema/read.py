@@ -105,7 +105,7 @@ class Reader:
             return
         if declared.of is None:
             text = sub.text or ""
-            for name in sub.keys():
+            for name in sub.attrib:
                 self._unknown(sub, f"@{name}")
             try:
                 value = declared.scalar.parse(text)

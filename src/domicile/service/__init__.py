@@ -1,0 +1,1 @@
+"""The use-cases: every front door calls these and nothing else."""

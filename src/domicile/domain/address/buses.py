@@ -118,8 +118,8 @@ class Buses:
                     return number, *found
         if not self.growing or len(self.buses) > 255:
             return None
-        number = self._grow(wants)
-        return None if number is None else (number, self.buses[number].first, 0)
+        grown = self._grow(wants)
+        return None if grown is None else (grown, self.buses[grown].first, 0)
 
     def _grow(self, wants: Pci) -> int | None:
         """Add the bus (and what it needs above it) where such a device can be; returns its number."""

@@ -15,7 +15,7 @@ from domicile.domain.address import builtin
 from domicile.domain.address.buses import Bus, Buses
 from domicile.domain.domain import DeviceLists
 from domicile.plan.facts import Completion
-from domicile.plan.place import Pci, WantPci
+from domicile.plan.place import Pci, Want, WantPci
 
 # The order in which families ask. Observed with libvirt 9.0.
 ORDER = (
@@ -66,9 +66,9 @@ def wanting(devices: DeviceLists, c: Completion) -> Iterator[tuple[Device, WantP
     """Walk the devices that want a PCI slot and have none, in the order in which they are served."""
     for controller in devices.of(Controller):
         if controller.type == "pci":
-            want = pci_want(controller.model or "")
-            if want is not None and not _has(controller):
-                yield controller, want
+            own = pci_want(controller.model or "")
+            if own is not None and not _has(controller):
+                yield controller, own
     for tag in ORDER:
         for device in getattr(devices, tag, ()):
             if (isinstance(device, Controller) and device.type == "pci") or _has(device):

@@ -153,7 +153,7 @@ def _unique(domain: Domain, c: Completion) -> None:
         if len(several) > 1:
             c.problem(several[1], f"there are {len(several)} elements '{tag}'", "one at most")
     names: dict[str, Disk] = {}
-    places: dict[tuple[object, ...], Disk] = {}
+    places: dict[tuple[object, ...], str] = {}
     for disk in devices.of(Disk):
         dev = disk.target.dev if disk.target is not None else None
         if dev is None or disk.target is None:
@@ -167,10 +167,10 @@ def _unique(domain: Domain, c: Completion) -> None:
             if key in places:
                 c.problem(
                     a,
-                    f"disks '{dev}' and '{places[key].target.dev}' have the same place on bus '{disk.target.bus}'",
+                    f"disks '{dev}' and '{places[key]}' have the same place on bus '{disk.target.bus}'",
                     "a free unit",
                 )
-            places[key] = disk
+            places[key] = dev
     numbers: set[tuple[object, ...]] = set()
     for controller in devices.of(Controller):
         number = (controller.type, controller.index)

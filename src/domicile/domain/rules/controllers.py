@@ -19,7 +19,9 @@ def insert(controllers: list[Controller], controller: Controller) -> None:
         if controller.index is None:
             place = position + 1
             break
-        if (other.index or 0) > controller.index or (controller.master is None and other.master is not None and other.index == controller.index):
+        if (other.index or 0) > controller.index or (
+            controller.master is None and other.master is not None and other.index == controller.index
+        ):
             place = position
         elif place is None:
             place = position + 1

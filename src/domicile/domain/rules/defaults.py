@@ -56,6 +56,13 @@ def boot(domain: Domain, c: Completion) -> None:
         c.add(os.boot[0], "nothing else says where to boot from", "没有其他启动设备的说明")
 
 
+def enlightenments(domain: Domain) -> None:
+    """Say how the Hyper-V features are chosen: one by one unless told otherwise."""
+    features = domain.features
+    if features is not None and features.hyperv is not None and features.hyperv.get("mode") is None:
+        features.hyperv.set("mode", "custom")
+
+
 def lifecycle(domain: Domain, c: Completion) -> None:
     """Clock and what happens at the end."""
     if domain.clock is None:

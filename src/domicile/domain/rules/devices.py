@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domicile.devices import BY_TAG
+from domicile.devices.audio import default_type
 from domicile.domain.domain import Domain
 from domicile.plan.facts import Completion
 
@@ -59,38 +60,14 @@ def video(domain: Domain, c: Completion) -> None:
         c.add(made, "a display needs something to show", "显示需要显卡")
 
 
-def first_video(domain: Domain, c: Completion) -> None:
-    """Say which display adapter is the first, and put it first."""
-    present = _list(domain, "video")
-    if not present or any(v.model is None for v in present):
-        return
-    chosen = next((v for v in present if v.model.primary), None)
-    if chosen is None:
-        chosen = present[0]
-        if chosen.model.type not in ("none", "ramfb"):
-            c.default(chosen.model, "primary", True, "the first display adapter", "第一块显卡")
-    present.remove(chosen)
-    present.insert(0, chosen)
-
-
 def audio(domain: Domain, c: Completion) -> None:
     """Add the backend that sound goes to: the first display's, else none."""
     present = _list(domain, "audio")
     if present or "audio" not in BY_TAG:
         return
-    kind = "none"
-    for graphics in _list(domain, "graphics"):
-        if graphics.type == "spice":
-            kind = "spice"
-            break
-        if graphics.type == "sdl":
-            kind = "sdl"
-            break
-        if graphics.type == "dbus":
-            kind = "dbus"
-            break
-        if graphics.type == "vnc":
-            break
-    made = BY_TAG["audio"].element(id=1, type=kind)
+    kind, driver = default_type([g.type for g in _list(domain, "graphics")], dict(c.host.environment))
+    if kind is None:
+        return
+    made = BY_TAG["audio"].element(id=1, type=kind, driver=driver)
     present.append(made)
     c.add(made, "sound has to go somewhere, or nowhere on purpose", "声音须有去处，或明确没有去处")

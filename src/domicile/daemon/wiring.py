@@ -1,0 +1,105 @@
+"""Joins store, host, service and doors into one daemon. Called by `main`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from domicile.api.libvirt import doors
+from domicile.api.libvirt.server import Limits, Server
+from domicile.daemon.config import Config
+from domicile.host import inspect, kvm
+from domicile.host.fulfil import Host as HostResources
+from domicile.host.user import qemu_user
+from domicile.plan.host import Directories, Host
+from domicile.service.emulators import Emulators
+from domicile.service.paths import Paths
+from domicile.service.service import Service
+from domicile.store.store import Store
+from domicile.store.values import Author
+
+log = structlog.get_logger(__name__)
+DAEMON = Author("root" if os.geteuid() == 0 else str(os.geteuid()), "domiciled", "")
+
+
+async def build(config: Config, paths: Paths) -> Service:
+    """Open the store and make the service with everything it needs of the host."""
+    url = config.database or f"sqlite:///{paths.database}"
+    store, works = await asyncio.gather(asyncio.to_thread(Store.open, url), _kvm(paths.cache / "kvm.json"))
+    arch = os.uname().machine
+    release = tuple(int(part) for part in config.qemu.libvirt.split(".")[:2])
+    host = Host(
+        arch=arch, privileged=os.geteuid() == 0, kvm=works, settings=config.settings, libvirt=(release[0], release[1]),
+        directories=Directories(
+            state=str(paths.machines), channels=str(paths.channels), nvram=str(paths.state / "nvram"), ram=str(paths.state / "ram"),
+            run=str(paths.run),
+        ),
+        page_kib=inspect.page_size() // 1024, environment=dict(os.environ),
+    )  # fmt: skip
+    emulators = Emulators(paths.cache, kvm=works)
+    service = Service(store, host, HostResources(qemu_user(config.qemu.user or None)), paths, emulators)
+    service.machines.networks = dict(config.networks)
+    return service
+
+
+async def _kvm(kept: Path) -> bool:
+    """Say whether virtual CPUs run here: tried once for each boot of the host."""
+    known = await asyncio.to_thread(_kept_verdict, kept)
+    if known is None:
+        found = await kvm.check()
+        await asyncio.to_thread(_keep_verdict, kept, found)
+        known = found.works
+    return known
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _kept_verdict(kept: Path) -> bool | None:
+    try:
+        known: Any = json.loads(kept.read_text())
+        same = known["boot"] == _boot() and known["exists"] == Path("/dev/kvm").exists()
+        return bool(known["works"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep_verdict(kept: Path, found: kvm.Kvm) -> None:
+    verdict = {"boot": _boot(), "exists": Path("/dev/kvm").exists(), "works": found.works, "reason": found.reason}
+    kept.write_text(json.dumps(verdict))
+
+
+async def serve(config: Config, paths: Paths, stop: asyncio.Event) -> None:
+    """Run the daemon until it is told to stop."""
+    service = await build(config, paths)
+    await service.begin()
+    server = Server(doors.registry(), service, Limits(clients=config.sockets.max_clients))
+    doors.publish(server)
+    await server.listen(paths.socket, mode=int(config.sockets.mode, 8), group=config.sockets.group or None)
+    await server.listen(paths.socket_read_only, mode=int(config.sockets.mode_read_only, 8), read_only=True)
+    log.info("ready", socket=str(paths.socket), domains=len(service.registry))
+    starting = asyncio.create_task(service.machines.autostart(DAEMON), name="autostart")
+    indexing = asyncio.create_task(_index(service), name="indexing")
+    try:
+        await stop.wait()
+    finally:
+        starting.cancel()
+        indexing.cancel()
+        await asyncio.gather(starting, indexing, return_exceptions=True)
+        await server.close(grace=3)
+        await service.close()
+        log.info("stopped")
+
+
+async def _index(service: Service) -> None:
+    """Bring the index of all values up to date while nothing else is to be done."""
+    while True:  # noqa: ASYNC110 - it looks again after a pause, it waits for nothing
+        await asyncio.sleep(2)
+        while await service.in_store(service.store.catch_up, 20):
+            await asyncio.sleep(0.2)

@@ -1,0 +1,236 @@
+"""Definitions: define, undefine, undelete, rollback, rename, autostart, texts. Part of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from domicile.base.errors import Conflict, InvalidRequest, NotFound, WrongState
+from domicile.domain import document, metadata
+from domicile.domain.complete import Completed, complete, complete_text
+from domicile.domain.complete import Entry as ReportEntry
+from domicile.domain.domain import Domain
+from domicile.runtime.states import Kind as Event
+from domicile.schema import read
+from domicile.service import drafts
+from domicile.service.entry import Entry
+from domicile.store.values import Author, Draft, Kind, Revision
+
+if TYPE_CHECKING:
+    from domicile.service.service import Service
+
+_ADDED, _UPDATED, _RENAMED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """What a definition became: its domain, its revision's number, and what completion did."""
+
+    entry: Entry
+    revision: int
+    report: list[ReportEntry] = field(default_factory=list)
+    created: bool = False
+
+
+class Definitions:
+    """The use-cases about what is stored."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def complete(self, xml: str, *, strict: bool = False) -> Completed:
+        """Read and complete a document, getting to know its emulator first.
+
+        Raises:
+            InvalidDocument: with all problems.
+        """
+        root = read.parse(xml)
+        emulator = root.findtext("devices/emulator")
+        kind = root.find("os/type")
+        arch = (kind.get("arch") if kind is not None else None) or self._service.host.arch
+        await self._service.emulators.ensure(emulator, arch)
+        return complete_text(xml, self._service.host, self._service.emulators.find, strict=strict)
+
+    async def define(
+        self,
+        xml: str,
+        author: Author,
+        *,
+        strict: bool = False,
+        why: str = "",
+        expect_head: int | None = None,
+        kind: Kind = "define",
+    ) -> Defined:
+        """Store a definition; a domain that runs goes on as it is until its next start.
+
+        Raises:
+            InvalidDocument: with all problems; nothing is stored.
+            Conflict: name or uuid belong to another domain, or the head is not the expected one.
+        """
+        done = await self.complete(xml, strict=strict)
+        return await self._store(drafts.draft(xml, done), done, author, why, expect_head, kind)
+
+    async def _store(
+        self, draft: Draft, done: Completed | None, author: Author, why: str, expect_head: int | None, kind: Kind
+    ) -> Defined:
+        service = self._service
+        self._unclaimed(draft.uuid, draft.name)
+        revision = await service.in_store(service.store.define, draft, author, why, expect_head=expect_head, kind=kind)
+        entry, created = self._head(draft, revision)
+        service.tell(entry, Event.DEFINED, _ADDED if created else _UPDATED)
+        return Defined(entry, revision.n, done.report if done is not None else [], created)
+
+    def _unclaimed(self, uuid: str, name: str) -> None:
+        """Refuse a name or uuid that another domain has, a running one without definition included."""
+        registry = self._service.registry
+        other = registry.named(name)
+        if other is not None and other.uuid != uuid:
+            raise Conflict(f"domain '{name}' already exists with uuid {other.uuid}")
+        same = registry.get(uuid)
+        if same is not None and same.name != name:
+            raise Conflict(f"domain '{same.name}' is already defined with uuid {uuid}")
+
+    def _head(self, draft: Draft, revision: Revision) -> tuple[Entry, bool]:
+        """Show the new head in memory."""
+        registry = self._service.registry
+        entry = registry.get(draft.uuid)
+        created = entry is None or not entry.persistent
+        if entry is None:
+            entry = registry.add(Entry(draft.uuid, draft.name))
+        if revision.n > entry.head:
+            entry.head, entry.stored = revision.n, dict(draft.summary)
+            self._service.remember_text((entry.uuid, revision.n), draft.completed)
+        return entry, created
+
+    async def undefine(self, entry: Entry, author: Author, why: str = "") -> None:
+        """Take a definition out of service; its history stays, and a machine that runs goes on without it.
+
+        Raises:
+            WrongState: it has no definition.
+        """
+        service = self._service
+        async with entry.changing():
+            if not entry.persistent:
+                raise WrongState("cannot undefine transient domain")
+            await service.in_store(service.store.undefine, entry.uuid, author, why)
+            entry.head, entry.stored, entry.autostart = 0, None, False
+            if not entry.active:
+                service.registry.remove(entry)
+            service.tell(entry, Event.UNDEFINED, 0)
+
+    async def undelete(self, key: str, author: Author, why: str = "", revision: int = 0) -> Entry:
+        """Bring back a domain that was undefined, as it was last or as a given revision was.
+
+        Raises:
+            NotFound: no such domain was ever defined.
+            Conflict: it is still there, or its name was taken.
+        """
+        service = self._service
+        restored = await service.in_store(service.store.undelete, key, author, why)
+        entry = service.registry.get(restored.uuid)
+        if entry is None:
+            entry = service.registry.add(Entry(restored.uuid, restored.name))
+        entry.head = restored.n
+        head = await service.in_store(service.store.head, restored.uuid)
+        entry.stored = head.summary_json
+        service.tell(entry, Event.DEFINED, _ADDED)
+        if revision:
+            await self.rollback(entry, revision, author, why)
+        return entry
+
+    async def rollback(self, entry: Entry, revision: int, author: Author, why: str = "") -> Defined:
+        """Make an old revision the newest again. Raises: NotFound, InvalidDocument, Conflict."""
+        service = self._service
+        old = await service.in_store(service.store.revision, entry.uuid, revision)
+        if old.kind == "undefine":
+            raise InvalidRequest(
+                f"revision {revision} of '{entry.name}' took the definition out of service; it holds no document"
+            )
+        domain = document.read_stored(old.completed)
+        draft = Draft(
+            uuid=entry.uuid, name=domain.name or entry.name, authored=old.authored, completed=old.completed, report=old.report,
+            summary=drafts.summary(domain), facts=tuple(drafts.facts(domain)),
+        )  # fmt: skip
+        if draft.name != entry.name:
+            raise Conflict(f"revision {revision} was called '{draft.name}'; rename the domain first")
+        return await self._store(draft, None, author, why or f"back to revision {revision}", None, "rollback")
+
+    async def rename(self, entry: Entry, new: str, author: Author) -> None:
+        """Give a domain that does not run another name. Raises: WrongState, Conflict, InvalidDocument."""
+        service = self._service
+        async with entry.changing():
+            if entry.active:
+                raise WrongState("cannot rename active domain")
+            if service.registry.named(new) is not None:
+                raise Conflict(f"domain with name '{new}' already exists")
+            domain = service.domain(entry, inactive=True)
+            domain.name = new
+            done = await self.complete(document.write(domain))
+            draft = drafts.draft(document.write(domain), done)
+            revision = await service.in_store(service.store.rename, draft, author, f"was {entry.name}")
+            service.tell(entry, Event.UNDEFINED, _ADDED + 1)
+            service.registry.rename(entry, new)
+            entry.head, entry.stored = revision.n, dict(draft.summary)
+            service.remember_text((entry.uuid, revision.n), draft.completed)
+            service.tell(entry, Event.DEFINED, _RENAMED)
+
+    async def set_autostart(self, entry: Entry, on: bool, author: Author) -> None:
+        """Say whether a domain starts with the daemon. Raises: WrongState."""
+        if not entry.persistent:
+            raise WrongState("cannot set autostart for transient domain")
+        service = self._service
+        await service.in_store(service.store.set_autostart, entry.uuid, on)
+        entry.autostart = on
+        await service.log("autostart", author, entry, on=on)
+
+    async def set_text(
+        self, entry: Entry, kind: str, value: str | None, author: Author, *, live: bool, config: bool
+    ) -> None:
+        """Set the title or the description, of the running machine, of the definition, or of both."""
+        if kind == "title" and value is not None and "\n" in value:
+            raise InvalidRequest("the title has a line break; one line would be accepted")
+
+        def change(domain: Domain) -> None:
+            setattr(domain, kind, value or None)
+
+        await self._edit(entry, change, author, live=live, config=config)
+
+    async def set_metadata(
+        self, entry: Entry, uri: str, key: str | None, xml: str | None, author: Author, *, live: bool, config: bool
+    ) -> None:
+        """Set or (with no XML) remove one program's notes. Raises: InvalidDocument, WrongState."""
+        await self._edit(entry, lambda domain: metadata.put(domain, uri, key, xml), author, live=live, config=config)
+
+    def get_metadata(self, entry: Entry, uri: str, *, inactive: bool) -> str:
+        """Give one program's notes. Raises: NotFound."""
+        found = metadata.get(self._service.domain(entry, inactive=inactive), uri)
+        if found is None:
+            raise NotFound("Requested metadata element is not present", code=80)
+        return found
+
+    async def _edit(
+        self, entry: Entry, change: Callable[[Domain], Any], author: Author, *, live: bool, config: bool
+    ) -> None:
+        """Change the running machine's document, the definition, or both."""
+        service = self._service
+        async with entry.changing():
+            if live and entry.live is None:
+                raise WrongState("domain is not running")
+            if config and not entry.persistent:
+                raise WrongState("cannot change persistent config of a transient domain")
+            if config:
+                domain = service.domain(entry, inactive=True)
+                change(domain)
+                done = complete(domain, service.host, service.emulators.find)
+                draft = drafts.draft(document.write(domain), done)
+                same = entry.live is not None and entry.live.revision == entry.head
+                await self._store(draft, done, author, "", None, "edit")
+                if live and same and entry.live is not None:
+                    entry.live.revision = entry.head
+            if live and entry.live is not None:
+                running = document.read_stored(entry.live.xml)
+                change(running)
+                entry.live.xml = document.write(running)
+                entry.live.summary = drafts.summary(running)
+                await service.machines.keep(entry)

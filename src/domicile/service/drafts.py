@@ -1,0 +1,73 @@
+"""From a completed domain to what the store keeps of it: texts, summary for lists, facts for lookups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from domicile.devices.disk import Disk
+from domicile.devices.graphics.model import Graphics
+from domicile.devices.interface import Interface
+from domicile.domain import document
+from domicile.domain.complete import Completed
+from domicile.domain.domain import Domain
+from domicile.store.values import Draft, Fact
+
+
+def draft(authored: str, done: Completed) -> Draft:
+    """Make what is stored of a completed domain."""
+    domain = done.domain
+    report = [{"path": e.path, "kind": e.kind, "value": e.value, "en": e.en, "zh": e.zh} for e in done.report]
+    return Draft(
+        uuid=domain.uuid or "", name=domain.name or "", authored=authored, completed=document.write(domain),
+        report=msgspec.json.encode(report).decode(), summary=summary(domain), facts=tuple(facts(domain)),
+    )  # fmt: skip
+
+
+def summary(domain: Domain) -> dict[str, Any]:
+    """Say what lists show of a domain; sizes in KiB."""
+    kind = domain.os.type if domain.os is not None else None
+    vcpu = domain.vcpu
+    most = vcpu.value if vcpu is not None and vcpu.value else 1
+    memory = domain.memory.value if domain.memory is not None and domain.memory.value else 0
+    current = domain.currentMemory.value if domain.currentMemory is not None and domain.currentMemory.value else memory
+    found: dict[str, Any] = {
+        "type": domain.type, "arch": kind.arch if kind else "", "machine": kind.machine if kind else "",
+        "os_type": kind.value if kind else "hvm", "memory_kib": memory, "current_kib": current, "vcpus_max": most,
+        "vcpus": vcpu.current if vcpu is not None and vcpu.current else most,
+    }  # fmt: skip
+    if domain.title:
+        found["title"] = domain.title
+    if domain.description:
+        found["description"] = domain.description
+    return found
+
+
+def facts(domain: Domain) -> Iterator[Fact]:
+    """List what a domain is looked up by."""
+    devices = domain.devices
+    if devices is None:
+        return
+    many = "devices/{}[{}]"
+    for index, disk in enumerate(devices.of(Disk), 1):
+        source = disk.source
+        if source is None:
+            continue
+        for slot in ("file", "dev", "dir", "name", "volume"):
+            value = getattr(source, slot)
+            if value:
+                yield Fact("disk", value, f"{many.format('disk', index)}/source/@{slot}")
+    for index, interface in enumerate(devices.of(Interface), 1):
+        place = many.format("interface", index)
+        if interface.mac is not None and interface.mac.address:
+            yield Fact("mac", interface.mac.address, f"{place}/mac/@address")
+        if interface.source is not None:
+            for slot in ("bridge", "network", "dev"):
+                value = getattr(interface.source, slot)
+                if value:
+                    yield Fact(slot, value, f"{place}/source/@{slot}")
+    for index, graphics in enumerate(devices.of(Graphics), 1):
+        if graphics.port is not None and graphics.port > 0:
+            yield Fact("port", str(graphics.port), f"{many.format('graphics', index)}/@port")

@@ -1,0 +1,48 @@
+"""The QEMU programs of this host with their capabilities: probed once, kept in memory and in the cache."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from domicile.base.errors import DomicileError
+from domicile.host import inspect
+from domicile.plan.capabilities import Capabilities
+from domicile.qemu import cache
+
+
+class Emulators:
+    """Finds capabilities: `ensure` may start a QEMU to ask it, `find` only looks."""
+
+    def __init__(self, directory: Path, *, kvm: bool) -> None:
+        self._directory = directory
+        self._kvm = kvm
+        self._known: dict[str, Capabilities] = {}
+        self._lock = asyncio.Lock()
+        self._usual: dict[str, Path] | None = None
+
+    def usual(self) -> dict[str, Path]:
+        """Name the QEMU of each architecture."""
+        if self._usual is None:
+            self._usual = inspect.emulators()
+        return self._usual
+
+    async def ensure(self, emulator: str | None, arch: str) -> None:
+        """Get to know an emulator if it can be known and changed since it was last looked at."""
+        path = Path(emulator) if emulator is not None else self.usual().get(arch)
+        if path is None or not path.is_absolute():
+            return
+        known = self._known.get(os.fspath(path))
+        try:
+            if known is not None and known.mtime == path.stat().st_mtime:
+                return
+            async with self._lock:
+                self._known[os.fspath(path)] = await cache.capabilities(path, self._directory, kvm=self._kvm)
+        except (DomicileError, OSError):
+            self._known.pop(os.fspath(path), None)
+
+    def find(self, emulator: str | None, arch: str) -> Capabilities | None:
+        """Give the capabilities of an emulator, or of the usual one of an architecture; None where it is not known."""
+        path = emulator if emulator is not None else os.fspath(self.usual().get(arch, ""))
+        return self._known.get(path)

@@ -1,0 +1,90 @@
+"""A domain as the daemon knows it in memory: enough for every list and every state, without database or QEMU.
+
+`service/registry` keeps them; the front doors read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from domicile.plan.capabilities import Capabilities
+from domicile.runtime.machine import Machine
+
+SHUTOFF, RUNNING = 5, 1
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@dataclass(slots=True)
+class Live:
+    """What belongs to the running machine: its own document, what it was started with, and from which revision."""
+
+    xml: str
+    revision: int
+    summary: Mapping[str, Any]
+    arguments: list[tuple[list[str], str]]
+    caps: Capabilities | None = None
+    autodestroy: object = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """One domain. `head` is the stored revision's number, 0 for one that only runs; `id` is -1 while it does not run.
+
+    `state` and `reason` are libvirt's numbers, `since` seconds since the epoch. `ref` is for the front door's own use.
+    """
+
+    uuid: str
+    name: str
+    head: int = 0
+    autostart: bool = False
+    id: int = -1
+    state: int = SHUTOFF
+    reason: int = 0
+    since: float = field(default_factory=time.time)
+    machine: Machine | None = None
+    live: Live | None = None
+    ref: Any = None
+    stored: Mapping[str, Any] | str | None = None
+    lock: asyncio.Lock | None = None
+    ending: asyncio.Task[Any] | None = None
+
+    @property
+    def persistent(self) -> bool:
+        """Whether it stays when it stops."""
+        return self.head > 0
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs (or is paused)."""
+        return self.id >= 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether the stored definition is another than the one that runs."""
+        return self.live is not None and self.persistent and self.live.revision != self.head
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """What lists show: of the running machine where it runs, else of the definition."""
+        if self.live is not None:
+            return self.live.summary
+        return self.stored_summary
+
+    @property
+    def stored_summary(self) -> Mapping[str, Any]:
+        """What lists show of the stored definition."""
+        if isinstance(self.stored, str):
+            self.stored = _decode(self.stored)
+        return self.stored or {}
+
+    def changing(self) -> asyncio.Lock:
+        """Return the lock that changes of this domain take, one after another."""
+        if self.lock is None:
+            self.lock = asyncio.Lock()
+        return self.lock

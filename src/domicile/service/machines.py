@@ -1,0 +1,360 @@
+"""Machines: starting, stopping and everything between, and finding them again. Part of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from domicile.base import tasks
+from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
+from domicile.domain import document, live
+from domicile.domain.domain import Domain
+from domicile.domain.plan import Plan, plan_domain
+from domicile.host import inspect
+from domicile.plan.capabilities import Capabilities
+from domicile.plan.need import Need, Tap
+from domicile.qemu import render
+from domicile.runtime import reattach as finding
+from domicile.runtime.lifecycle import Policy
+from domicile.runtime.machine import Machine, MachineEvent
+from domicile.runtime.record import Record, left_behind
+from domicile.runtime.start import MachineSpec
+from domicile.runtime.start import start as launch
+from domicile.runtime.states import Kind as Event
+from domicile.runtime.states import Paused, Shutoff, State
+from domicile.service import drafts
+from domicile.service.entry import Entry, Live
+from domicile.store.values import Author, Claim, MachineRecord
+
+if TYPE_CHECKING:
+    from domicile.service.service import Service
+
+log = structlog.get_logger(__name__)
+
+
+class Machines:
+    """The use-cases about what runs."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._host = inspect.hostname()
+        self._claims: dict[str, Claim] = {}
+        self.networks: dict[str, str] = {}
+
+    # Starting.
+
+    async def start(self, entry: Entry, author: Author, *, paused: bool = False) -> None:
+        """Start a domain's machine. Two callers at once get one machine and one refusal.
+
+        Raises:
+            WrongState: it runs already.
+            HostFailure, QemuRefused, DeadlineExceeded: it could not be started; nothing is left of the attempt.
+        """
+        async with entry.changing():
+            if entry.active:
+                raise WrongState("domain is already running")
+            domain = self._service.domain(entry, inactive=True)
+            await self._launch(entry, domain, entry.head, author, paused)
+
+    async def create(
+        self, xml: str, author: Author, *, paused: bool = False, strict: bool = False, autodestroy: object = None
+    ) -> Entry:
+        """Start a machine that is forgotten when it stops, unless it is defined meanwhile."""
+        service = self._service
+        done = await service.definitions.complete(xml, strict=strict)
+        uuid, name = done.domain.uuid or "", done.domain.name or ""
+        other = service.registry.named(name)
+        if other is not None and other.uuid != uuid:
+            raise Conflict(f"domain '{name}' already exists with uuid {other.uuid}")
+        entry = service.registry.get(uuid)
+        if entry is not None and entry.name != name:
+            raise Conflict(f"domain '{entry.name}' is already defined with uuid {uuid}")
+        if entry is not None and entry.active:
+            raise WrongState(f"domain '{name}' is already active", code=9)
+        if entry is None:
+            entry = service.registry.add(Entry(uuid, name))
+        async with entry.changing():
+            if entry.active:
+                raise WrongState(f"domain '{name}' is already active", code=9)
+            try:
+                await self._launch(entry, done.domain, 0, author, paused)
+            except BaseException:
+                if not entry.persistent:
+                    service.registry.remove(entry)
+                raise
+        if entry.live is not None:
+            entry.live.autodestroy = autodestroy
+        return entry
+
+    async def _launch(self, entry: Entry, domain: Domain, revision: int, author: Author, paused: bool) -> None:
+        service = self._service
+        if entry.ending is not None:
+            await asyncio.shield(entry.ending)
+        caps = await self._capabilities(domain)
+        number = service.registry.new_id()
+        plan = plan_domain(domain, caps, service.host, number=number)
+        arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
+        argv = [plan.binary, *(word for words, _ in arguments for word in words)]
+        needs = self._resolved(plan.needs)
+        # The machine's own document needs what it is given at start; until then it is the plan's.
+        entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
+        service.registry.run(entry, number)
+        entry.state, entry.reason = State.PAUSED, Paused.STARTING_UP
+        spec = MachineSpec(
+            uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
+            log=service.paths.log / f"{entry.name}.log", needs=needs, policy=_policy(domain), paused=paused,
+            env=_environment(service.paths.machines), commands=render.commands(plan.items),
+        )  # fmt: skip
+        try:
+            claim = await service.in_store(service.store.claim, entry.uuid, self._host)
+            self._claims[entry.uuid] = claim
+            machine = await launch(
+                spec, service.resources, self._listener(entry), self._keeper(entry, plan, caps, number)
+            )
+        except BaseException as error:
+            await self._failed(entry, author, error)
+            raise
+        entry.machine = machine
+        self._show(entry, plan, caps, machine)
+        tasks.spawn(f"log of {entry.name}", service.log("start", author, entry, revision=revision, pid=machine.pid))
+
+    async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
+        service = self._service
+        service.registry.stop(entry)
+        entry.live, entry.machine = None, None
+        entry.state, entry.reason = State.SHUTOFF, Shutoff.FAILED
+        await self._release(entry.uuid)
+        await service.log("start", author, entry, "failed", reason=str(error))
+
+    async def _capabilities(self, domain: Domain) -> Capabilities:
+        emulators = self._service.emulators
+        emulator = domain.devices.emulator if domain.devices is not None else None
+        arch = (domain.os.type.arch if domain.os is not None and domain.os.type is not None else None) or ""
+        await emulators.ensure(emulator, arch)
+        caps = emulators.find(emulator, arch)
+        if caps is None:
+            raise HostFailure(
+                f"emulator '{emulator}' is not there or is no QEMU; an installed one would be accepted, see `domicile doctor`"
+            )
+        if domain.type == "kvm" and not (caps.kvm and self._service.host.kvm):
+            raise Unsupported(
+                "KVM does not work on this host; domain type 'qemu' would be accepted, see `domicile doctor`"
+            )
+        return caps
+
+    def _resolved(self, needs: tuple[Need, ...]) -> list[Need]:
+        """Say which bridge stands for a network."""
+        found: list[Need] = []
+        for need in needs:
+            if isinstance(need, Tap) and need.kind == "network":
+                bridge = self.networks.get(need.network)
+                if bridge is None:
+                    raise Unsupported(
+                        f"{need.origin}: network '{need.network}' is not known here; a bridge, or an entry under [networks] in the "
+                        "configuration that names the bridge it means, would be accepted"
+                    )
+                need = replace(need, bridge=bridge)
+            elif isinstance(need, Tap) and need.kind not in ("bridge", "ethernet"):
+                raise Unsupported(
+                    f"{need.origin}: interfaces of type '{need.kind}' cannot be started yet; bridge, network and user can"
+                )
+            found.append(need)
+        return found
+
+    def _keeper(self, entry: Entry, plan: Plan, caps: Capabilities, number: int) -> Any:
+        async def keep(record: Record) -> None:
+            running = live.document(
+                plan, caps, self._service.host, number=number, ptys=record.ptys, ports=record.ports, taps=record.taps
+            )
+            await self._put(entry, record, document.write(running))
+
+        return keep
+
+    async def _put(self, entry: Entry, record: Record, xml: str) -> None:
+        known = entry.live
+        facts = {"record": record.to_json().decode(), "arguments": known.arguments if known is not None else []}
+        stored = MachineRecord(
+            uuid=entry.uuid, name=entry.name, id=record.id, pid=record.pid, start_time=record.start_time, directory=record.directory,
+            live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
+            facts=facts, host=self._host,
+        )  # fmt: skip
+        await self._service.in_store(self._service.store.put_machine, stored)
+
+    async def keep(self, entry: Entry) -> None:
+        """Store a running machine's document again after it was changed."""
+        if entry.machine is not None and entry.live is not None:
+            await self._put(entry, entry.machine.record(), entry.live.xml)
+
+    def _show(self, entry: Entry, plan: Plan, caps: Capabilities, machine: Machine) -> None:
+        if entry.live is None:
+            return
+        running = live.document(
+            plan, caps, self._service.host, number=machine.id, ptys=machine.ptys, ports=machine.ports, taps=machine.taps
+        )
+        entry.live.xml = document.write(running)
+
+    # What happens.
+
+    def _listener(self, entry: Entry) -> Any:
+        def happened(event: MachineEvent) -> None:
+            if event.kind != "lifecycle":
+                return
+            machine = event.machine
+            entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
+            if event.event == Event.STOPPED:
+                self._ended(entry)
+            self._service.tell(entry, event.event, event.detail)
+            if event.event == Event.STOPPED and not entry.persistent:
+                self._service.registry.remove(entry)
+
+        return happened
+
+    def _ended(self, entry: Entry) -> None:
+        """Show that a machine is over, and forget it in the store."""
+        self._service.registry.stop(entry)
+        entry.machine, entry.live = None, None
+        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry))
+
+    async def _forget(self, entry: Entry) -> None:
+        service = self._service
+        await service.in_store(service.store.drop_machine, entry.uuid)
+        await self._release(entry.uuid)
+        entry.ending = None
+
+    async def _release(self, uuid: str) -> None:
+        claim = self._claims.pop(uuid, None)
+        if claim is not None:
+            await self._service.in_store(self._service.store.release, claim)
+
+    # Commands.
+
+    def _running(self, entry: Entry) -> Machine:
+        if entry.machine is None:
+            raise WrongState("domain is not running")
+        return entry.machine
+
+    async def suspend(self, entry: Entry, author: Author) -> None:
+        """Stop the CPUs. Raises: WrongState."""
+        await self._running(entry).suspend()
+        await self._done("suspend", entry, author)
+
+    async def resume(self, entry: Entry, author: Author) -> None:
+        """Let the CPUs go on. Raises: WrongState."""
+        await self._running(entry).resume()
+        await self._done("resume", entry, author)
+
+    async def shutdown(self, entry: Entry, author: Author, mode: str = "") -> None:
+        """Press the power button. Raises: WrongState, Unsupported."""
+        await self._running(entry).shutdown(mode or "acpi")
+        await self._done("shutdown", entry, author)
+
+    async def reboot(self, entry: Entry, author: Author, mode: str = "") -> None:
+        """Press the power button and start again. Raises: WrongState, Unsupported."""
+        await self._running(entry).reboot(mode or "acpi")
+        await self._done("reboot", entry, author)
+
+    async def reset(self, entry: Entry, author: Author) -> None:
+        """Press the reset button. Raises: WrongState."""
+        await self._running(entry).reset()
+        await self._done("reset", entry, author)
+
+    async def destroy(self, entry: Entry, author: Author, *, graceful: bool = False) -> None:
+        """Pull the plug. Raises: WrongState, DeadlineExceeded."""
+        machine = self._running(entry)
+        await machine.destroy(graceful)
+        if entry.ending is not None:
+            await asyncio.shield(entry.ending)
+        await self._done("destroy", entry, author)
+
+    async def _done(self, verb: str, entry: Entry, author: Author) -> None:
+        tasks.spawn(f"log of {entry.name}", self._service.log(verb, author, entry))
+
+    # Looking.
+
+    async def argv(self, entry: Entry) -> tuple[list[tuple[list[str], str]], str, int | None]:
+        """Give the options (with the element each came from), the binary and, where it runs, the pid."""
+        if entry.live is not None and entry.machine is not None:
+            return entry.live.arguments, entry.machine.argv[0], entry.machine.pid
+        domain = self._service.domain(entry, inactive=True)
+        caps = await self._capabilities(domain)
+        plan = plan_domain(domain, caps, self._service.host)
+        return [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)], plan.binary, None
+
+    # The daemon's life.
+
+    async def reattach(self) -> None:
+        """Take over every machine an earlier daemon left running, all at once."""
+        service = self._service
+        await service.in_store(service.store.register_host, self._host)
+        records = await service.in_store(service.store.get_machines, self._host)
+        for claim in await service.in_store(service.store.claims_held_by, self._host):
+            self._claims[claim.uuid] = claim
+        found = {r.uuid: (Record.from_json(r.facts["record"]), r) for r in records}
+        for left in left_behind(service.paths.machines):
+            if left.uuid not in found:
+                log.warning("machine unknown to the database taken over", domain=left.name)
+                found[left.uuid] = (
+                    left,
+                    MachineRecord(left.uuid, left.name, left.id, left.pid, left.start_time, left.directory, ""),
+                )
+        await asyncio.gather(*(self._take_over(record, known) for record, known in found.values()))
+        for uuid in [u for u in self._claims if u not in found]:
+            await self._release(uuid)
+
+    async def _take_over(self, record: Record, known: MachineRecord) -> None:
+        service = self._service
+        entry = service.registry.get(record.uuid)
+        if entry is None:
+            entry = service.registry.add(Entry(record.uuid, record.name))
+        xml = known.live_xml or (service.xml(entry, inactive=True, secrets=True) if entry.persistent else "")
+        running = document.read_stored(xml) if xml else Domain(name=record.name, uuid=record.uuid)
+        arguments = [(list(words), origin) for words, origin in known.facts.get("arguments", [])]
+        entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments)
+        service.registry.run(entry, record.id)
+        entry.state, entry.reason, entry.since = record.state, record.reason, record.since
+        try:
+            machine = await finding.reattach(record, service.resources, self._listener(entry))
+        except DomicileError as error:
+            log.error("machine cannot be taken over", domain=record.name, reason=error.message)
+            machine = None
+        if machine is not None and not machine.over:
+            entry.machine = machine
+            entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
+            return
+        if entry.live is not None:
+            entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN
+            self._ended(entry)
+            if not entry.persistent:
+                service.registry.remove(entry)
+
+    async def autostart(self, author: Author) -> None:
+        """Start what should start with the host, once for each boot of the host."""
+        marker = self._service.paths.run / "autostarted"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        if marker.exists() and marker.read_text() == boot:
+            return
+        marker.write_text(boot)
+        for entry in self._service.registry:
+            if entry.autostart and not entry.active:
+                try:
+                    await self.start(entry, author)
+                except DomicileError as error:
+                    log.error("autostart failed", domain=entry.name, reason=error.message)
+
+    async def detach(self) -> None:
+        """Let go of all machines; they go on."""
+        await asyncio.gather(*(e.machine.detach() for e in self._service.registry if e.machine is not None))
+
+
+def _policy(domain: Domain) -> Policy:
+    return Policy(domain.on_poweroff or "destroy", domain.on_reboot or "restart", domain.on_crash or "destroy")
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Give QEMU the little environment it needs, and nothing of the daemon's."""
+    return {"LC_ALL": "C", "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(home)}

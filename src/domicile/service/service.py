@@ -1,0 +1,209 @@
+"""The service: all use-cases over one store, one host and the machines that run on it.
+
+The daemon makes one; the front doors call it from the event loop. Reads answer from memory; the database is asked in a
+worker thread, one hop a unit of work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from domicile.base.errors import WrongState
+from domicile.domain import document
+from domicile.domain.domain import Domain
+from domicile.host.fulfil import Host as HostResources
+from domicile.plan.host import Host
+from domicile.runtime.console import Console, Consoles
+from domicile.service.definitions import Definitions
+from domicile.service.emulators import Emulators
+from domicile.service.entry import Entry
+from domicile.service.machines import Machines
+from domicile.service.paths import Paths
+from domicile.service.registry import Registry
+from domicile.store.store import Store
+from domicile.store.values import Action, Author, Match, Revision
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_KEPT_TEXTS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEvent:
+    """A lifecycle event, with libvirt's numbers."""
+
+    uuid: str
+    name: str
+    id: int
+    event: int
+    detail: int
+
+
+class Service:
+    """Everything the daemon can do for its clients."""
+
+    def __init__(self, store: Store, host: Host, resources: HostResources, paths: Paths, emulators: Emulators) -> None:
+        self.store, self.host, self.resources, self.paths, self.emulators = store, host, resources, paths, emulators
+        self.registry = Registry()
+        self.consoles = Consoles()
+        self._worker = ThreadPoolExecutor(1, "store")
+        self._texts: OrderedDict[tuple[str, int], str] = OrderedDict()
+        self._listeners: list[Callable[[ServiceEvent], None]] = []
+        definitions, machines = Definitions(self), Machines(self)
+        self.definitions, self.machines = definitions, machines
+        self.define, self.create = definitions.define, machines.create
+        self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
+        self.rename, self.set_autostart = definitions.rename, definitions.set_autostart
+        self.set_text, self.set_metadata, self.get_metadata = (
+            definitions.set_text,
+            definitions.set_metadata,
+            definitions.get_metadata,
+        )
+        self.start, self.shutdown, self.reboot, self.reset = (
+            machines.start,
+            machines.shutdown,
+            machines.reboot,
+            machines.reset,
+        )
+        self.destroy, self.suspend, self.resume, self.argv = (
+            machines.destroy,
+            machines.suspend,
+            machines.resume,
+            machines.argv,
+        )
+
+    # What is there.
+
+    def entries(self) -> Iterator[Entry]:
+        """Walk all domains."""
+        return iter(self.registry)
+
+    def by_uuid(self, uuid: str) -> Entry:
+        """Find a domain. Raises: NotFound."""
+        return self.registry.by_uuid(uuid)
+
+    def by_name(self, name: str) -> Entry:
+        """Find a domain. Raises: NotFound."""
+        return self.registry.by_name(name)
+
+    def by_id(self, number: int) -> Entry:
+        """Find a running domain. Raises: NotFound."""
+        return self.registry.by_id(number)
+
+    def find_entry(self, key: str) -> Entry:
+        """Find a domain by name, uuid or id. Raises: NotFound."""
+        return self.registry.find(key)
+
+    def xml(self, entry: Entry, *, inactive: bool = False, secrets: bool = False, migratable: bool = False) -> str:
+        """Give a domain's document: the running machine's own, or (inactive, or when it does not run) the stored one."""
+        text = entry.live.xml if entry.live is not None and not (inactive and entry.persistent) else self._stored(entry)
+        if not secrets and "passwd=" in text:
+            text = document.write(document.read_stored(text), secrets=False)
+        return text
+
+    def domain(self, entry: Entry, *, inactive: bool = False) -> Domain:
+        """Give a domain's document, read; it is a copy of its own."""
+        return document.read_stored(self.xml(entry, inactive=inactive, secrets=True))
+
+    def _stored(self, entry: Entry) -> str:
+        if not entry.persistent:
+            raise WrongState(f"domain '{entry.name}' has no stored definition")
+        key = (entry.uuid, entry.head)
+        text = self._texts.get(key)
+        if text is None:
+            text = self.store.completed_text(entry.uuid)
+            self.remember_text(key, text)
+        return text
+
+    def remember_text(self, key: tuple[str, int], text: str) -> None:
+        """Keep a stored document at hand."""
+        self._texts[key] = text
+        if len(self._texts) > _KEPT_TEXTS:
+            self._texts.popitem(last=False)
+
+    # Events.
+
+    def subscribe(self, listener: Callable[[ServiceEvent], None]) -> None:
+        """Call `listener` for every lifecycle event, after the state changed."""
+        self._listeners.append(listener)
+
+    def tell(self, entry: Entry, event: int, detail: int, number: int | None = None) -> None:
+        """Tell all listeners."""
+        happened = ServiceEvent(entry.uuid, entry.name, entry.id if number is None else number, event, detail)
+        for listener in self._listeners:
+            listener(happened)
+
+    # The store.
+
+    async def in_store(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run one unit of work of the store in its thread."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._worker, functools.partial(function, *args, **kwargs)
+        )
+
+    async def log(self, verb: str, author: Author, entry: Entry, outcome: str = "done", **detail: Any) -> None:
+        """Write an action into the log."""
+        await self.in_store(self.store.log, Action(verb, author, entry.uuid, entry.name, outcome, detail))
+
+    async def history(self, key: str) -> list[Revision]:
+        """List a domain's revisions, also of one that is no longer defined. Raises: NotFound."""
+        return await self.in_store(self.store.history, self._key(key))
+
+    async def revision(self, key: str, n: int) -> Revision:
+        """Give one revision. Raises: NotFound."""
+        return await self.in_store(self.store.revision, self._key(key), n)
+
+    async def find(self, kind: str, value: str) -> list[Match]:
+        """Find domains by an indexed fact."""
+        return await self.in_store(self.store.find, kind, value)
+
+    async def find_leaf(self, path: str, op: Any, value: str) -> list[Match]:
+        """Find domains by any value of their documents."""
+        return await self.in_store(self.store.find_leaf, path, op, value)
+
+    async def actions(self, uuid: str | None = None, limit: int = 100) -> list[Action]:
+        """List the last actions."""
+        return await self.in_store(self.store.actions, uuid, limit)
+
+    def _key(self, key: str) -> str:
+        if key.isdigit():
+            return self.registry.find(key).uuid
+        return key
+
+    # Consoles.
+
+    def open_console(self, entry: Entry, device: str | None = None, force: bool = False) -> Console:
+        """Open a domain's serial console, or the named character device.
+
+        Raises:
+            WrongState: it does not run, or has no such device.
+            Conflict: somebody else has it open.
+        """
+        machine = entry.machine
+        if machine is None:
+            raise WrongState("domain is not running")
+        names = [f"char{device}"] if device else [f"charserial{0}", "charconsole0", *sorted(machine.ptys)]
+        path = next((machine.ptys[name] for name in names if name in machine.ptys), None)
+        if path is None:
+            raise WrongState(f"cannot find character device '{device or '(null)'}' with a terminal")
+        return self.consoles.open(path, force=force)
+
+    # The daemon's life.
+
+    async def begin(self) -> None:
+        """Take in all definitions, and the machines an earlier daemon left running."""
+        for head in await self.in_store(self.store.heads):
+            self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
+        await self.machines.reattach()
+
+    async def close(self) -> None:
+        """Let go of the machines (they go on) and of the store."""
+        await self.machines.detach()
+        await self.in_store(self.store.close)
+        self._worker.shutdown()
