@@ -113,7 +113,10 @@ class _Work:
         """KVM becomes QEMU's own emulation where no virtual CPU runs."""
         if self._kvm and not self.around.host.kvm:
             reason = self.around.kvm_reason
-            why = Why(f"KVM does not work on this host: {reason}" if reason else "KVM does not work on this host", f"本机 KVM 不可用：{reason}" if reason else "本机 KVM 不可用")
+            why = Why(
+                f"KVM does not work on this host: {reason}" if reason else "KVM does not work on this host",
+                f"本机 KVM 不可用：{reason}" if reason else "本机 KVM 不可用",
+            )
             notice = Why("it runs the same but many times slower", "功能相同，但慢许多倍")
             self._note(self.root, "@type", "kvm", "qemu", why, notice)
             self.root.set("type", "qemu")
@@ -132,7 +135,13 @@ class _Work:
             why = Why(f"no QEMU for {arch} is installed here", f"本机未安装 {arch} 的 QEMU")
             self._note(node, "", path or "", "", why, _KEPT, open=True)
             return None
-        self._note(node, "", path or "", caps.binary, Why("there is no such program here; this is the host's QEMU", "本机没有该程序，改用本机的 QEMU"))
+        self._note(
+            node,
+            "",
+            path or "",
+            caps.binary,
+            Why("there is no such program here; this is the host's QEMU", "本机没有该程序，改用本机的 QEMU"),
+        )
         node.text = caps.binary
         return caps
 
@@ -143,12 +152,26 @@ class _Work:
         if name is None or caps.machine(name, self._kvm) is not None:
             return
         version = ".".join(map(str, caps.version))
-        why = Why(f"QEMU {version} here has no such machine type; this is the nearest of its family", f"本机 QEMU {version} 没有该机型，取同系列中最接近者")
+        why = Why(
+            f"QEMU {version} here has no such machine type; this is the nearest of its family",
+            f"本机 QEMU {version} 没有该机型，取同系列中最接近者",
+        )
         found = nearest.machine(caps, name, self._kvm)
         if found is None:
-            self._note(node, "@machine", name, "", Why(f"QEMU {version} here has nothing like it", f"本机 QEMU {version} 没有类似的机型"), _KEPT, open=True)
+            self._note(
+                node,
+                "@machine",
+                name,
+                "",
+                Why(f"QEMU {version} here has nothing like it", f"本机 QEMU {version} 没有类似的机型"),
+                _KEPT,
+                open=True,
+            )
             return
-        notice = Why("chipset and firmware of another version; Windows may ask to be activated again", "芯片组与固件版本不同，Windows 可能要求重新激活")
+        notice = Why(
+            "chipset and firmware of another version; Windows may ask to be activated again",
+            "芯片组与固件版本不同，Windows 可能要求重新激活",
+        )
         self._note(node, "@machine", name, found.name, why, notice)
         node.set("machine", found.name)
 
@@ -159,7 +182,10 @@ class _Work:
             return
         mode = node.get("mode", "custom" if node.find("model") is not None else "")
         if mode == "host-passthrough" and not self._kvm:
-            why = Why("without KVM there is no host CPU to pass through; this is all that QEMU can imitate", "没有 KVM 就无法直通主机 CPU，改为 QEMU 能模拟的全部特性")
+            why = Why(
+                "without KVM there is no host CPU to pass through; this is all that QEMU can imitate",
+                "没有 KVM 就无法直通主机 CPU，改为 QEMU 能模拟的全部特性",
+            )
             self._note(node, "@mode", mode, "maximum", why, Why("another CPU", "CPU 不同"))
             node.set("mode", "maximum")
         for feature in node.findall("feature"):
@@ -172,7 +198,11 @@ class _Work:
         policy, name = node.get("policy", "require"), node.get("name", "")
         if policy not in ("require", "force") or nearest.feature(caps, name, self._kvm):
             return
-        giver = Why("the host's CPU", "主机 CPU") if self._kvm else Why("QEMU's own emulation (TCG)", "QEMU 自身的模拟（TCG）")
+        giver = (
+            Why("the host's CPU", "主机 CPU")
+            if self._kvm
+            else Why("QEMU's own emulation (TCG)", "QEMU 自身的模拟（TCG）")
+        )
         why = Why(f"{giver.en} cannot give it", f"{giver.zh}无法提供")
         self._note(node, "", f"{policy} {name}", "", why, Why(f"the CPU has no {name}", f"CPU 没有 {name}"))
         self.gone.append(node)
@@ -184,13 +214,27 @@ class _Work:
         if model is not None and nearest.runs(model, off):
             return
         lacks = ", ".join(model.blockers) if model is not None else ""
-        why = Why(f"this host cannot give it (missing: {lacks})", f"本机无法提供（缺少：{lacks}）") if lacks else Why("QEMU here does not know it", "本机 QEMU 不认识该型号")
+        why = (
+            Why(f"this host cannot give it (missing: {lacks})", f"本机无法提供（缺少：{lacks}）")
+            if lacks
+            else Why("QEMU here does not know it", "本机 QEMU 不认识该型号")
+        )
         found = nearest.cpu(caps, name, self._kvm, off)
         if found is None:
-            self._note(cpu, "", name, "", Why(f"{why.en}; the machine type's own CPU stands in", f"{why.zh}；改用机型默认 CPU"), Why("another CPU", "CPU 不同"))
+            self._note(
+                cpu,
+                "",
+                name,
+                "",
+                Why(f"{why.en}; the machine type's own CPU stands in", f"{why.zh}；改用机型默认 CPU"),
+                Why("another CPU", "CPU 不同"),
+            )
             self.gone.append(cpu)
             return
-        notice = Why("an older CPU with fewer instructions; programs built for the old one alone will not run", "CPU 较旧、指令较少，只为原型号编译的程序无法运行")
+        notice = Why(
+            "an older CPU with fewer instructions; programs built for the old one alone will not run",
+            "CPU 较旧、指令较少，只为原型号编译的程序无法运行",
+        )
         self._note(node, "", name, found.name, why, notice)
         node.text = found.name
 
@@ -209,7 +253,14 @@ class _Work:
                 self._user(node, place, kind, name)
 
     def _bridge(self, node: Any, place: Any, kind: str, name: str, mapped: str) -> None:
-        self._note(place, f"@{kind}", name, mapped, Why("as you mapped it", "按您的映射"), Why("it is on another network", "接入另一网络"))
+        self._note(
+            place,
+            f"@{kind}",
+            name,
+            mapped,
+            Why("as you mapped it", "按您的映射"),
+            Why("it is on another network", "接入另一网络"),
+        )
         node.set("type", "bridge")
         for key in ("network", "portgroup"):
             place.attrib.pop(key, None)
@@ -221,7 +272,10 @@ class _Work:
             f"there is no {what.en} '{name}' here; user networking needs none (or say --map {name}=BRIDGE)",
             f"本机没有{what.zh}“{name}”，用户态网络无需它（或用 --map {name}=网桥 指定）",
         )
-        notice = Why("it is behind QEMU's address translation: it reaches out, and is not reached", "位于 QEMU 的地址转换之后：可访问外部，外部不可访问它")
+        notice = Why(
+            "it is behind QEMU's address translation: it reaches out, and is not reached",
+            "位于 QEMU 的地址转换之后：可访问外部，外部不可访问它",
+        )
         self._note(node, "@type", f"{kind} {name}", "user", why, notice)
         node.set("type", "user")
         self.gone.append(place)
@@ -245,13 +299,24 @@ class _Work:
             why = Why("as you mapped it", "按您的映射")
             if not self.around.exists(mapped):
                 why = Why("as you mapped it, but there is no such file", "按您的映射，但该文件不存在")
-            self._note(node, step, path, mapped, why, Why("nothing, if the contents are the same", "内容相同则无变化"), open=not self.around.exists(mapped))
+            self._note(
+                node,
+                step,
+                path,
+                mapped,
+                why,
+                Why("nothing, if the contents are the same", "内容相同则无变化"),
+                open=not self.around.exists(mapped),
+            )
             if key:
                 node.set(key, mapped)
             else:
                 node.text = mapped
         elif not self.around.exists(path):
-            why = Why(f"there is no such file here; say where it is: --map {path}=PATH", f"本机没有该文件，请指明位置：--map {path}=路径")
+            why = Why(
+                f"there is no such file here; say where it is: --map {path}=PATH",
+                f"本机没有该文件，请指明位置：--map {path}=路径",
+            )
             self._note(node, step, path, "", why, _KEPT, open=True)
 
     def _mapped(self, path: str) -> str | None:

@@ -178,7 +178,9 @@ class _Walk:
         for path in {**ones, **others}:
             if ones.get(path) != others.get(path):
                 declared = parent or Field("child", new.shape.en, new.shape.zh)
-                self._add(declared, parent, ones.get(path, ""), others.get(path, ""), join(after or before, path), subject)
+                self._add(
+                    declared, parent, ones.get(path, ""), others.get(path, ""), join(after or before, path), subject
+                )
 
     def _value(
         self, declared: Field, one: Any, other: Any, before: str, after: str, subject: str, parent: Field | None
@@ -211,7 +213,10 @@ class _Walk:
                 self.element(olds[i], new, join(before, step(declared, i, len(olds))), path, name, declared)
         order = [i for i, _ in pairs]
         if order != sorted(order) and declared.name != "controller":
-            old_order, new_order = (", ".join(self._short(items[k]) for k in ks) for items, ks in ((olds, sorted(order)), (news, [j for _, j in pairs])))
+            old_order, new_order = (
+                ", ".join(self._short(items[k]) for k in ks)
+                for items, ks in ((olds, sorted(order)), (news, [j for _, j in pairs]))
+            )
             self._add(declared, None, old_order, new_order, join(after, declared.name), subject, "moved")
 
     @staticmethod
@@ -221,12 +226,21 @@ class _Walk:
         return " ".join(value for _, value in _leaves(item)[:2])
 
     def _add(
-        self, declared: Field, parent: Field | None, old: str, new: str, path: str, subject: str, kind: Kind | None = None
+        self,
+        declared: Field,
+        parent: Field | None,
+        old: str,
+        new: str,
+        path: str,
+        subject: str,
+        kind: Kind | None = None,
     ) -> None:
         found: Kind = kind or ("removed" if old and not new else "added" if new and not old else "changed")
         words = parent if parent is not None and declared.kind == "text" else declared
         effect, guest = when(declared, parent)
-        self.changes.append(Change(found, path, subject, old, new, words.en, words.zh, effect, guest or declared.kind == "children"))
+        self.changes.append(
+            Change(found, path, subject, old, new, words.en, words.zh, effect, guest or declared.kind == "children")
+        )
 
 
 def when(declared: Field, parent: Field | None) -> tuple[str, bool]:

@@ -178,7 +178,9 @@ def _only(line: Line, steps: list[str]) -> Line:
     """Keep the note of one attribute alone where the path ends in one."""
     if not steps[-1].startswith("@"):
         return line
-    return Line(line.depth, line.xml, line.path, [n for n in line.notes if n.name == steps[-1]], line.arguments, line.subject)
+    return Line(
+        line.depth, line.xml, line.path, [n for n in line.notes if n.name == steps[-1]], line.arguments, line.subject
+    )
 
 
 def _fits(line: Line, steps: list[str]) -> bool:

@@ -74,7 +74,13 @@ def runs(model: CpuModel, without: frozenset[str] = frozenset()) -> bool:
     return model.usable is not False or (bool(model.blockers) and without.issuperset(model.blockers))
 
 
-_RENAMED = {"pclmuldq": "pclmulqdq", "ds_cpl": "ds-cpl", "nodeid_msr": "nodeid-msr", "sse4_1": "sse4.1", "sse4_2": "sse4.2"}
+_RENAMED = {
+    "pclmuldq": "pclmulqdq",
+    "ds_cpl": "ds-cpl",
+    "nodeid_msr": "nodeid-msr",
+    "sse4_1": "sse4.1",
+    "sse4_2": "sse4.2",
+}
 
 
 def feature(caps: Capabilities, name: str, kvm: bool) -> bool | None:

@@ -68,7 +68,9 @@ def owners_of(version: Version, completed: Domain) -> Owners:
 def _carry(old: Domain, new: Domain, before: Owners, now: Owners) -> None:
     """What was generated and came back unchanged in the next author's text is still generated."""
     for old_path, new_path, one, other in twins(old, new):
-        values = {declared.path: declared.scalar.show(value) for _, declared, value in steps(one) if _scalar(declared, value)}
+        values = {
+            declared.path: declared.scalar.show(value) for _, declared, value in steps(one) if _scalar(declared, value)
+        }
         known = before.get(old_path)
         if known is not None and known.who == "generated" and one == other:
             now[new_path] = known
@@ -96,7 +98,9 @@ class _Walk:
     why: Mapping[str, tuple[str, str]]
     added: set[str]
 
-    def element(self, author: Any, node: Any, completed: Element, path: str, reason: tuple[str, str] = ("", "")) -> None:
+    def element(
+        self, author: Any, node: Any, completed: Element, path: str, reason: tuple[str, str] = ("", "")
+    ) -> None:
         """Judge an element and all below it; `node` is what the author wrote there, None where nothing."""
         reason = self.why.get(path, reason)
         self.found[path] = Owner("yours") if node is not None else Owner("generated", *reason)
@@ -135,11 +139,15 @@ class _Walk:
         else:
             self.found[at] = Owner("adjusted", *why, wrote=wrote.strip())
 
-    def _list(self, author: Any, node: Any, declared: Any, values: list[Any], path: str, reason: tuple[str, str]) -> None:
+    def _list(
+        self, author: Any, node: Any, declared: Any, values: list[Any], path: str, reason: tuple[str, str]
+    ) -> None:
         nodes = [] if node is None else [sub for sub in node if sub.tag == declared.name]
         written: list[Any] = getattr(author, declared.slot, []) if author is not None else []
         if len(written) != len(nodes):
-            nodes = [sub for sub in nodes if any(w.source_line == sub.sourceline for w in written if isinstance(w, Element))]
+            nodes = [
+                sub for sub in nodes if any(w.source_line == sub.sourceline for w in written if isinstance(w, Element))
+            ]
         paths = [join(path, step(declared, index, len(values))) for index in range(len(values))]
         mine = [index for index, at in enumerate(paths) if at not in self.added]
         pairs = [(i, mine[j]) for i, j in pair(written, [values[index] for index in mine])]
@@ -154,4 +162,6 @@ class _Walk:
                 self.element(written[i] if i is not None else None, below, value, paths[index], reason)
             else:
                 known = below is not None
-                self.found[paths[index]] = Owner("yours") if known else Owner("generated", *self.why.get(paths[index], reason))
+                self.found[paths[index]] = (
+                    Owner("yours") if known else Owner("generated", *self.why.get(paths[index], reason))
+                )

@@ -6,31 +6,30 @@ Device slices return these from `place`; domain/address gives them out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Flag, auto
 
 
-class Pci(Flag):
-    """What a PCI slot offers or a PCI device asks for."""
+class Pci:
+    """What a PCI slot offers or a PCI device asks for: bits of a plain number, since they are compared often."""
 
-    PCI = auto()
-    PCIE = auto()
-    ROOT_PORT = auto()
-    UPSTREAM = auto()
-    DOWNSTREAM = auto()
-    DMI_BRIDGE = auto()
-    PCI_EXPANDER = auto()
-    PCIE_EXPANDER = auto()
-    PCI_BRIDGE = auto()
-    PCIE_TO_PCI = auto()
-    HOTPLUG = auto()
-    AGGREGATE = auto()
+    PCI = 1
+    PCIE = 2
+    ROOT_PORT = 4
+    UPSTREAM = 8
+    DOWNSTREAM = 16
+    DMI_BRIDGE = 32
+    PCI_EXPANDER = 64
+    PCIE_EXPANDER = 128
+    PCI_BRIDGE = 256
+    PCIE_TO_PCI = 512
+    HOTPLUG = 1024
+    AGGREGATE = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class WantPci:
     """A PCI address on a bus that offers `flags`; an `optional` one may stay without."""
 
-    flags: Pci
+    flags: int
     optional: bool = False
 
 

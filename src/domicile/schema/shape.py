@@ -51,6 +51,7 @@ class Shape:
     elements: dict[str, Field]
     text: Field | None
     identity: tuple[str, ...]
+    nested: tuple[Field, ...]
 
 
 def element(tag: str, zh: str, *, identity: tuple[str, ...] = ()) -> Callable[[type[T]], type[T]]:
@@ -81,6 +82,7 @@ def element(tag: str, zh: str, *, identity: tuple[str, ...] = ()) -> Callable[[t
             elements={f.name: f for f in found if f.kind not in ("attr", "text")},
             text=next((f for f in found if f.kind == "text"), None),
             identity=identity,
+            nested=tuple(f for f in found if f.kind in ("child", "children") and f.of is not None),
         )
         return made  # type: ignore[no-any-return]
 

@@ -36,9 +36,8 @@ def steps(made: Element) -> Iterator[tuple[str, Field, Any]]:
     """Yield (step, field, value) of everything that is set directly below an element, in written order."""
     for declared in made.shape.fields:
         value = getattr(made, declared.slot)
-        if value is None or value is False or value == []:
-            if not (value is False and declared.kind == "attr"):
-                continue
+        if value is None or value == [] or (value is False and declared.kind != "attr"):
+            continue
         if declared.kind == "children":
             for index, item in enumerate(value):
                 yield (f"{declared.name}[{index + 1}]" if len(value) > 1 else declared.name), declared, item
@@ -68,6 +67,16 @@ def leaves(made: Element, prefix: str = "") -> Iterator[tuple[str, str]]:
 def places(made: Element, prefix: str = "") -> Iterator[tuple[str, Element]]:
     """Yield (path, element) of an element and every element below it; the root's path is empty."""
     yield prefix, made
-    for step, _, value in steps(made):
-        if isinstance(value, Element):
-            yield from places(value, f"{prefix}/{step}" if prefix else step)
+    start = f"{prefix}/" if prefix else ""
+    for declared in made.shape.nested:
+        value = getattr(made, declared.slot)
+        if not value:
+            continue
+        if declared.kind == "child":
+            if isinstance(value, Element):
+                yield from places(value, start + declared.name)
+            continue
+        many = len(value) > 1
+        for index, item in enumerate(value, 1):
+            if isinstance(item, Element):
+                yield from places(item, f"{start}{declared.name}[{index}]" if many else start + declared.name)

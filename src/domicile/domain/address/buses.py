@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from domicile.plan.place import Pci
 
 # model → (what its slots offer, first slot, last slot). Source: QEMU's docs/pcie.txt; observed with libvirt 9.0.
-MODELS: dict[str, tuple[Pci, int, int]] = {
+MODELS: dict[str, tuple[int, int, int]] = {
     "pci-root": (Pci.HOTPLUG | Pci.PCI | Pci.PCI_BRIDGE | Pci.PCI_EXPANDER, 1, 31),
     "pci-bridge": (Pci.HOTPLUG | Pci.PCI | Pci.PCI_BRIDGE, 1, 31),
     "pci-expander-bus": (Pci.HOTPLUG | Pci.PCI | Pci.PCI_BRIDGE, 0, 31),
@@ -44,7 +44,7 @@ class Bus:
     """One bus; its number is its place in the list of buses."""
 
     model: str
-    offers: Pci
+    offers: int
     first: int
     last: int
     slots: dict[int, Slot] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Bus:
         """Make the bus behind a controller of that model."""
         return cls(model, *MODELS[model])
 
-    def fits(self, wants: Pci, by_owner: bool) -> bool:
+    def fits(self, wants: int, by_owner: bool) -> bool:
         """Say whether a device may be here; its owner may mix PCI and PCI Express and forgo hot-plugging."""
         if by_owner:
             if wants & _ENDPOINTS and (self.offers & _ENDPOINTS or self.model == "pcie-root"):
@@ -87,7 +87,7 @@ class Bus:
         found = self.slots.setdefault(slot, Slot())
         found.functions, found.whole = 0xFF, True
 
-    def free(self, wants: Pci) -> tuple[int, int] | None:
+    def free(self, wants: int) -> tuple[int, int] | None:
         """Find the first free (slot, function)."""
         for slot in range(self.first, self.last + 1):
             found = self.slots.get(slot)
@@ -104,9 +104,9 @@ class Buses:
 
     buses: list[Bus]
     growing: bool = False
-    fits_from: dict[Pci, int] = field(default_factory=dict)
+    fits_from: dict[int, int] = field(default_factory=dict)
 
-    def next(self, wants: Pci) -> tuple[int, int, int] | None:
+    def next(self, wants: int) -> tuple[int, int, int] | None:
         """Find the next free (bus, slot, function), growing if allowed."""
         start = self.fits_from.get(wants, 0)
         for number in range(start, len(self.buses)):
@@ -121,7 +121,7 @@ class Buses:
         grown = self._grow(wants)
         return None if grown is None else (grown, self.buses[grown].first, 0)
 
-    def _grow(self, wants: Pci) -> int | None:
+    def _grow(self, wants: int) -> int | None:
         """Add the bus (and what it needs above it) where such a device can be; returns its number."""
         if wants & Pci.PCI:
             if any(bus.offers & Pci.PCI_BRIDGE for bus in self.buses):

@@ -178,7 +178,7 @@ def _dry_run(devices: DeviceLists, top: int, c: Completion) -> None:
         index += 1
 
 
-def _next(buses: Buses, flags: Pci) -> tuple[int, int, int] | None:
+def _next(buses: Buses, flags: int) -> tuple[int, int, int] | None:
     found = buses.next(flags)
     if found is not None:
         buses.buses[found[0]].take(found[1], found[2], bool(flags & Pci.AGGREGATE))
