@@ -39,7 +39,7 @@ _WHOLE: dict[str, str] = {
     "emulator": "devices.emulator",
     "kernel": "os.kernel",
     "initrd": "os.initrd",
-    "loader": "os.loader.value",
+    "loader": "os.loader.path",
     "firmware": "os.firmware",
     "cpu": "cpu.model.name",
 }

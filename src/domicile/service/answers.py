@@ -1,0 +1,213 @@
+"""The answers of Domicile's own procedures, as plain dictionaries for JSON: lists, history, differences, explanations.
+
+Called by api/libvirt/domicile; the command line shows them. Fields are only ever added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from domicile.base.errors import InvalidDocument, NotFound
+from domicile.domain import compare, document, explain, provenance
+from domicile.domain.complete import complete_text
+
+if TYPE_CHECKING:
+    from domicile.base.problem import Problem
+    from domicile.domain.complete import Completed
+    from domicile.service.entry import Entry
+    from domicile.service.service import Service
+    from domicile.store.values import Action, Match, Revision
+
+Answer = dict[str, Any]
+#: How many revisions back the origin of a value is followed.
+_FOLLOWED = 30
+_UNDEFINE = "undefine"
+
+
+def domains(service: Service) -> list[Answer]:
+    """List all domains by name."""
+    return [brief(entry) for entry in sorted(service.entries(), key=lambda e: e.name)]
+
+
+def brief(entry: Entry) -> Answer:
+    """Say of a domain what a list shows."""
+    summary = entry.summary
+    return {
+        "name": entry.name,
+        "uuid": entry.uuid,
+        "id": entry.id,
+        "state": int(entry.state),
+        "reason": int(entry.reason),
+        "since": entry.since,
+        "persistent": entry.persistent,
+        "autostart": entry.autostart,
+        "revision": entry.head,
+        "pending": entry.pending,
+        "title": summary.get("title", ""),
+        "type": summary.get("type", ""),
+        "arch": summary.get("arch", ""),
+        "machine": summary.get("machine", ""),
+        "memory_kib": summary.get("memory_kib", 0),
+        "vcpus": summary.get("vcpus", 0),
+    }
+
+
+def revision(found: Revision) -> Answer:
+    """Say who made a revision, when, how and why."""
+    return {
+        "uuid": found.uuid,
+        "name": found.name,
+        "revision": found.n,
+        "kind": found.kind,
+        "at": found.at.isoformat(),
+        "user": found.author.user,
+        "client": found.author.client,
+        "command": found.author.command,
+        "why": found.why,
+        "parent": found.parent,
+    }
+
+
+def history(revisions: Sequence[Revision], limit: int = 0) -> list[Answer]:
+    """List revisions, the newest first, each with the number of changes it brought."""
+    ordered = sorted(revisions, key=lambda r: r.n)
+    wanted = ordered[-limit:] if limit else ordered
+    counted = {r.n for r in wanted[-_FOLLOWED:]}
+    by_number = {r.n: r for r in ordered}
+    answers = []
+    for one in wanted:
+        answer = revision(one)
+        before = by_number.get(one.parent)
+        if one.n in counted and before is not None and one.kind != _UNDEFINE and before.kind != _UNDEFINE:
+            answer["changes"] = len(_compare(before, one))
+        answers.append(answer)
+    return answers[::-1]
+
+
+def shown(found: Revision, *, authored: bool) -> Answer:
+    """Give a revision with its document, as its author wrote it or completed, and the report of its completion."""
+    xml = found.authored if authored else found.completed
+    return {**revision(found), "xml": xml, "report": report_of(found.report)}
+
+
+def report_of(text: str) -> list[dict[str, str]]:
+    """Read a stored report."""
+    found = msgspec.json.decode(text) if text else []
+    return found if isinstance(found, list) else []
+
+
+def entries(completed: Completed) -> list[dict[str, str]]:
+    """Give a report that was just made."""
+    return [asdict(entry) for entry in completed.report]
+
+
+def with_document(revisions: Sequence[Revision]) -> list[Revision]:
+    """Leave out what holds no document; the oldest first. Raises: NotFound."""
+    found = sorted((r for r in revisions if r.kind != _UNDEFINE), key=lambda r: r.n)
+    if not found:
+        raise NotFound("no revision of it holds a definition")
+    return found
+
+
+def diff(revisions: Sequence[Revision], old: int, new: int, running: int = 0) -> Answer:
+    """Compare two revisions; 0 stands for the newest (`new`), and for the one that runs or the one before (`old`).
+
+    Raises: NotFound
+    """
+    found = with_document(revisions)
+    numbers = [r.n for r in found]
+    second = numbered(found, new or numbers[-1])
+    before = [n for n in numbers if n < second.n]
+    fallback = running if running and running != second.n and not new else before[-1] if before else second.n
+    first = numbered(found, old or fallback)
+    changes = _compare(first, second)
+    return {"old": revision(first), "new": revision(second), "running": running, "changes": [asdict(c) for c in changes]}
+
+
+def numbered(revisions: Sequence[Revision], n: int) -> Revision:
+    """Find a revision, the newest with a definition for 0. Raises: NotFound."""
+    if not n:
+        return with_document(revisions)[-1]
+    found = next((r for r in revisions if r.n == n), None)
+    if found is None:
+        known = ", ".join(str(r.n) for r in revisions[-20:])
+        raise NotFound(f"there is no revision {n} with a definition (accepted: {known})")
+    return found
+
+
+def _compare(one: Revision, other: Revision) -> list[compare.Change]:
+    return compare.compare(document.read_stored(one.completed), document.read_stored(other.completed))
+
+
+def versions(revisions: Sequence[Revision]) -> list[provenance.Version]:
+    """Give revisions in the form in which origins are looked for."""
+    found = with_document(revisions)[-_FOLLOWED:]
+    return [provenance.Version(r.authored, r.completed, report_of(r.report)) for r in found]
+
+
+def explained(
+    completed: str, known: Sequence[provenance.Version], arguments: Iterable[explain.Argument], path: str | None
+) -> list[Answer]:
+    """Explain a completed document, or the part of it that a path names. Raises: NotFound."""
+    domain = document.read_stored(completed)
+    owners = provenance.owners(known) if known else {}
+    lines = explain.select(explain.explain(domain, owners, arguments), path)
+    if not lines:
+        raise NotFound(f"nothing in this definition has the path '{path}' (accepted: for instance /devices/disk, disk[hda], memory)")
+    return [_line(line) for line in lines]
+
+
+def _line(line: explain.Line) -> Answer:
+    notes = [asdict(note) for note in line.notes]
+    return {"depth": line.depth, "xml": line.xml, "path": line.path, "notes": notes, "arguments": line.arguments, "subject": line.subject}
+
+
+def checked(service: Service, xml: str) -> Answer:
+    """Say all that is wrong with a document; nothing is stored."""
+    try:
+        done = complete_text(xml, service.host, service.emulators.find)
+    except InvalidDocument as error:
+        return {"valid": False, "problems": [problem(p) for p in error.problems], "report": []}
+    return {"valid": True, "name": done.domain.name, "problems": [problem(p) for p in done.ignored], "report": entries(done)}
+
+
+def problem(found: Problem) -> Answer:
+    """Give one finding."""
+    return asdict(found)
+
+
+def matches(found: Iterable[Match], limit: int = 0) -> list[Answer]:
+    """Give what a query found."""
+    listed = [{"uuid": m.uuid, "name": m.name, "path": m.path, "value": m.value} for m in found]
+    return listed[:limit] if limit else listed
+
+
+def defined(entry: Entry, n: int, report: Iterable[Any], *, created: bool) -> Answer:
+    """Say what a define did."""
+    return {**brief(entry), "revision": n, "created": created, "report": [asdict(e) for e in report]}
+
+
+def actions(found: Iterable[Action]) -> list[Answer]:
+    """Give the action log."""
+    return [
+        {
+            "verb": a.verb,
+            "name": a.name,
+            "uuid": a.uuid,
+            "user": a.author.user,
+            "client": a.author.client,
+            "command": a.author.command,
+            "outcome": a.outcome,
+            "detail": _plain(a.detail),
+            "at": a.at.isoformat() if a.at is not None else "",
+        }
+        for a in found
+    ]
+
+
+def _plain(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value if isinstance(value, str | int | float | bool) else str(value) for key, value in detail.items()}
