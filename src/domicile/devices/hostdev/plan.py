@@ -1,0 +1,125 @@
+"""A host device as QEMU's options. Used by this slice's FAMILY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from domicile.devices.hostdev.model import HostAddress, Hostdev, HostSource
+from domicile.devices.parts.bus import alias_of, is_drive, virtio_driver, where
+from domicile.devices.parts.device import UnassignedAddress
+from domicile.plan.facts import Planning
+from domicile.plan.need import File, Need
+from domicile.plan.qemu import Item, Structured
+
+_RESETS = {"off": (False, None), "uninitialized": (True, False), "on": (True, True)}
+
+
+def plan(hostdev: Hostdev, p: Planning) -> Iterator[Item | Need]:
+    """Ask for the device; one that is left unassigned is only taken from the host."""
+    source, origin = hostdev.source, p.origin(hostdev)
+    if source is None or isinstance(hostdev.address, UnassignedAddress):
+        return
+    kind = hostdev.type
+    if kind == "usb":
+        path = _usb_path(source)
+        if path is not None:
+            yield File(path, writable=True, origin=origin)
+        props = _usb(hostdev, source, path, p)
+    elif kind == "scsi":
+        yield Structured("blockdev", _scsi_node(hostdev, source), origin=origin)
+        props = _scsi(hostdev, p)
+    elif kind == "scsi_host":
+        name = alias_of(hostdev)
+        props = {"driver": virtio_driver("vhost-scsi", hostdev, hostdev.model), "wwpn": source.wwpn}
+        props |= {"vhostfd": f"{{fd:vhost-scsi-{name}}}", "id": name, "bootindex": p.boot_index(hostdev)}
+        props |= where(hostdev, p)
+    else:
+        props = _vfio(hostdev, source, p)
+    yield Structured("device", props, origin=origin)
+
+
+def _vfio(hostdev: Hostdev, source: HostSource, p: Planning) -> dict[str, Any]:
+    address, name = source.address or HostAddress(), alias_of(hostdev)
+    driver = "vfio-pci" if hostdev.type == "pci" else hostdev.model
+    props: dict[str, Any] = {"driver": f"{driver}-nohotplug" if hostdev.ramfb else driver}
+    if hostdev.type == "pci":
+        props |= {"host": pci_name(address), "id": name}
+    else:
+        props |= {"id": name, "sysfsdev": f"/sys/bus/mdev/devices/{address.uuid}"}
+    props["bootindex"] = p.boot_index(hostdev)
+    props["loadparm"] = hostdev.boot.loadparm if hostdev.boot is not None else None
+    if hostdev.teaming is not None:
+        props["failover_pair_id"] = hostdev.teaming.persistent
+    if hostdev.display is not None:
+        props["display"] = "on" if hostdev.display else "off"
+    props["ramfb"] = True if hostdev.ramfb else None
+    return {**props, **where(hostdev, p)}
+
+
+def pci_name(address: HostAddress) -> str:
+    """Name a PCI device as the kernel does: 0000:06:12.5."""
+    domain, bus, slot, function = (address.number(part) or 0 for part in ("domain", "bus", "slot", "function"))
+    return f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
+
+
+def _usb_path(source: HostSource) -> str | None:
+    address = source.address
+    if address is None:
+        return None
+    return f"/dev/bus/usb/{address.number('bus') or 0:03d}/{address.number('device') or 0:03d}"
+
+
+def _usb(hostdev: Hostdev, source: HostSource, path: str | None, p: Planning) -> dict[str, Any]:
+    props: dict[str, Any] = {"driver": "usb-host", "hostdevice": path}
+    if path is None:
+        props |= {
+            "vendorid": source.vendor.id if source.vendor is not None else None,
+            "productid": source.product.id if source.product is not None else None,
+        }
+    props |= {"id": alias_of(hostdev), "bootindex": p.boot_index(hostdev)}
+    if source.guestReset is not None:
+        props["guest-reset"], props["guest-resets-all"] = _RESETS[source.guestReset]
+    return {**props, **where(hostdev, p)}
+
+
+def _scsi_node(hostdev: Hostdev, source: HostSource) -> dict[str, Any]:
+    node = f"{alias_of(hostdev)}-backend"
+    tail = {"node-name": node, "read-only": hostdev.readonly}
+    if source.protocol != "iscsi":
+        return {"driver": "host_device", "filename": f"/dev/{{sg:{scsi_name(source)}}}", **tail}
+    target, _, lun = (source.name or "").rpartition("/")
+    host = source.host
+    props: dict[str, Any] = {
+        "driver": "iscsi",
+        "portal": f"{host.name}:{host.port or 3260}" if host is not None else None,
+        "target": target,
+        "lun": int(lun) if lun.isdecimal() else 0,
+        "transport": "tcp",
+    }
+    if source.auth is not None:
+        props |= {"user": source.auth.username, "password-secret": f"{node}-secret0"}
+    if source.initiator is not None and source.initiator.iqn is not None:
+        props["initiator-name"] = source.initiator.iqn.name
+    return {**props, **tail}
+
+
+def scsi_name(source: HostSource) -> str:
+    """Name a SCSI device as the kernel does: host, bus, target and unit, 0:0:4:8."""
+    address = source.address or HostAddress()
+    adapter = source.adapter.name if source.adapter is not None and source.adapter.name is not None else ""
+    return ":".join(
+        (adapter.removeprefix("scsi_host"), *(getattr(address, s) or "0" for s in ("bus", "target", "unit")))
+    )
+
+
+def _scsi(hostdev: Hostdev, p: Planning) -> dict[str, Any]:
+    name, place = alias_of(hostdev), is_drive(hostdev)
+    props: dict[str, Any] = {"driver": "scsi-generic", "drive": f"{name}-backend", "id": name}
+    props["bus"] = f"scsi{place.controller}.0"
+    if p.controller_model("scsi", place.controller) == "lsilogic":
+        props["scsi-id"] = place.unit
+    else:
+        props |= {"channel": place.bus, "scsi-id": place.target, "lun": place.unit}
+    props["bootindex"] = p.boot_index(hostdev)
+    return props
