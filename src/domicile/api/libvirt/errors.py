@@ -36,11 +36,13 @@ OPENINGS = {
     72: "Domain snapshot not found: ",
     74: "argument unsupported: ",
     80: "metadata not found: ",
+    84: "Operation not supported: ",
     86: "Guest agent is not responding: ",
     87: "resource busy: ",
     88: "access denied: ",
     92: "XML document failed to validate against schema: ",
-    102: "Domain checkpoint not found: ",
+    101: "Network filter binding not found: ",
+    103: "Domain checkpoint not found: ",
 }
 _NAMES = {
     "xml": "XML",

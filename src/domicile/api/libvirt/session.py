@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import structlog
@@ -58,6 +59,7 @@ class Session(asyncio.Protocol, Generic[C]):
         self._drained: list[asyncio.Future[None]] = []
         self._writable = True
         self._timer: asyncio.TimerHandle | None = None
+        self._after: list[Callable[[], object]] = []
 
     # The transport's side.
 
@@ -86,6 +88,9 @@ class Session(asyncio.Protocol, Generic[C]):
         self._waiting.clear()
         self._wake()
         self.server.dismiss(self)
+        actions, self._after = self._after, []
+        for action in actions:
+            action()
 
     def data_received(self, data: bytes) -> None:
         """Dispatch what the bytes complete; all answers that are ready leave in one write."""
@@ -290,6 +295,13 @@ class Session(asyncio.Protocol, Generic[C]):
         if not self.closed:
             self.closed = True
             self._transport.abort()
+
+    def on_close(self, action: Callable[[], object]) -> None:
+        """Call `action` once the client is gone; at once if it is gone already."""
+        if self.closed:
+            action()
+        else:
+            self._after.append(action)
 
     async def finish(self) -> None:
         """Wait for the calls under way."""

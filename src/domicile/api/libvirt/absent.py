@@ -1,0 +1,131 @@
+"""Handlers of the object kinds that Domicile does not have yet: none is there, and none is found.
+
+So clients that look around (virt-install, virt-manager) go on with what is there. Each kind leaves this file when its
+room is built. The daemon merges them with the others, see `handlers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import UUID
+
+from domicile.api.libvirt.registry import Registry
+from domicile.base.errors import NotFound
+from domicile.rpc.call import Stub
+from domicile.rpc.calls import interface, network, node, nwfilter, secret, storage
+
+if TYPE_CHECKING:
+    from domicile.api.libvirt.session import Session
+    from domicile.service.service import Service
+
+handlers: Registry[Service] = Registry()
+
+LISTS: tuple[Stub[[int, int], tuple[list[Any], int]], ...] = (
+    network.connect_list_all_networks,
+    storage.connect_list_all_storage_pools,
+    secret.connect_list_all_secrets,
+    nwfilter.connect_list_all_nwfilters,
+    nwfilter.connect_list_all_nwfilter_bindings,
+    interface.connect_list_all_interfaces,
+    node.connect_list_all_node_devices,
+)
+COUNTS: tuple[Stub[[], int], ...] = (
+    network.connect_num_of_networks,
+    network.connect_num_of_defined_networks,
+    storage.connect_num_of_storage_pools,
+    storage.connect_num_of_defined_storage_pools,
+    secret.connect_num_of_secrets,
+    nwfilter.connect_num_of_nwfilters,
+    interface.connect_num_of_interfaces,
+    interface.connect_num_of_defined_interfaces,
+)
+NAMES: tuple[Stub[[int], list[str]], ...] = (
+    network.connect_list_networks,
+    network.connect_list_defined_networks,
+    storage.connect_list_storage_pools,
+    storage.connect_list_defined_storage_pools,
+    secret.connect_list_secrets,
+    nwfilter.connect_list_nwfilters,
+    interface.connect_list_interfaces,
+    interface.connect_list_defined_interfaces,
+)
+#: What a look-up of one text says when nothing is found, with libvirt's numbers of the error and of its domain.
+LOOKUPS: tuple[tuple[Stub[[str], Any], str, int, int], ...] = (
+    (network.network_lookup_by_name, "no network with matching name '{}'", 43, 19),
+    (storage.storage_pool_lookup_by_name, "no storage pool with matching name '{}'", 49, 18),
+    (storage.storage_pool_lookup_by_target_path, "no storage pool with matching target path '{}'", 49, 18),
+    (storage.storage_vol_lookup_by_path, "no storage vol with matching path '{}'", 50, 18),
+    (storage.storage_vol_lookup_by_key, "no storage vol with matching key {}", 50, 18),
+    (nwfilter.nwfilter_lookup_by_name, "no nwfilter with matching name '{}'", 62, 33),
+    (nwfilter.nwfilter_binding_lookup_by_port_dev, "no nwfilter binding for port dev '{}'", 101, 33),
+    (interface.interface_lookup_by_name, "couldn't find interface named '{}'", 57, 26),
+    (interface.interface_lookup_by_mac_string, "couldn't find interface with MAC address '{}'", 57, 26),
+    (node.node_device_lookup_by_name, "no node device with matching name '{}'", 53, 22),
+)
+UUIDS: tuple[tuple[Stub[[bytes], Any], str, int, int], ...] = (
+    (network.network_lookup_by_uuid, "no network with matching uuid '{}'", 43, 19),
+    (storage.storage_pool_lookup_by_uuid, "no storage pool with matching uuid '{}'", 49, 18),
+    (nwfilter.nwfilter_lookup_by_uuid, "no nwfilter with matching uuid '{}'", 62, 33),
+    (secret.secret_lookup_by_uuid, "no secret with matching uuid '{}'", 66, 30),
+)
+"""The same for look-ups by UUID."""
+
+
+def _lists(stub: Stub[[int, int], tuple[list[Any], int]]) -> None:
+    @handlers.handle(stub)
+    def empty(conn: Session[Service], need_results: int, flags: int) -> tuple[list[Any], int]:
+        return [], 0
+
+
+def _counts(stub: Stub[[], int]) -> None:
+    @handlers.handle(stub)
+    def none(conn: Session[Service]) -> int:
+        return 0
+
+
+def _names(stub: Stub[[int], list[str]]) -> None:
+    @handlers.handle(stub)
+    def none(conn: Session[Service], limit: int) -> list[str]:
+        return []
+
+
+def _lookup(stub: Stub[[str], Any], words: str, code: int, domain: int) -> None:
+    @handlers.handle(stub)
+    def missing(conn: Session[Service], text: str) -> NoReturn:
+        raise NotFound(words.format(text), code=code, domain=domain)
+
+
+def _lookup_uuid(stub: Stub[[bytes], Any], words: str, code: int, domain: int) -> None:
+    @handlers.handle(stub)
+    def missing(conn: Session[Service], uuid: bytes) -> NoReturn:
+        raise NotFound(words.format(UUID(bytes=uuid)), code=code, domain=domain)
+
+
+for _list in LISTS:
+    _lists(_list)
+for _count in COUNTS:
+    _counts(_count)
+for _name in NAMES:
+    _names(_name)
+for _row in LOOKUPS:
+    _lookup(*_row)
+for _row_of_uuid in UUIDS:
+    _lookup_uuid(*_row_of_uuid)
+
+
+@handlers.handle(node.node_num_of_devices)
+def count_node_devices(conn: Session[Service], cap: str | None, flags: int) -> int:
+    """Count the host's devices: none are shown yet."""
+    return 0
+
+
+@handlers.handle(node.node_list_devices)
+def list_node_devices(conn: Session[Service], cap: str | None, maxnames: int, flags: int) -> list[str]:
+    """List the host's devices: none are shown yet."""
+    return []
+
+
+@handlers.handle(secret.secret_lookup_by_usage)
+def secret_by_usage(conn: Session[Service], usage_type: int, usage_id: str) -> NoReturn:
+    """Find no secret."""
+    raise NotFound(f"no secret with matching usage '{usage_id}'", code=66, domain=30)

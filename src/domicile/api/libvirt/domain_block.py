@@ -1,0 +1,46 @@
+"""Handlers that read a domain's disks: how large they are, and what failed on them.
+
+The daemon merges them with the others, see `handlers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from domicile.api.libvirt.flags import known
+from domicile.api.libvirt.reference import entry_of, machine_of
+from domicile.api.libvirt.registry import Registry
+from domicile.base.errors import InvalidRequest
+from domicile.rpc.calls import domain_block as calls
+from domicile.rpc.records import DiskError
+from domicile.rpc.types import Domain
+from domicile.service import images
+
+if TYPE_CHECKING:
+    from domicile.api.libvirt.session import Session
+    from domicile.service.service import Service
+
+handlers: Registry[Service] = Registry()
+
+
+@handlers.handle(calls.domain_get_block_info)
+async def get_block_info(conn: Session[Service], dom: Domain, path: str, flags: int) -> tuple[int, int, int]:
+    """Give the bytes a disk (named by its target or its file) takes on the host, has for the guest, and has as a file."""
+    known(flags, 0, "domain_get_block_info")
+    disk = images.disk(conn.context.domain(entry_of(conn, dom)), path)
+    if disk is None:
+        raise InvalidRequest(f"invalid path {path} not assigned to domain")
+    file, format = images.source(disk)
+    if not file:
+        raise InvalidRequest(f"disk '{path}' does not currently have a source assigned")
+    found = await asyncio.to_thread(images.size, file, format)
+    return found.allocation, found.capacity, found.physical
+
+
+@handlers.handle(calls.domain_get_disk_errors)
+def get_disk_errors(conn: Session[Service], dom: Domain, max_errors: int, flags: int) -> tuple[list[DiskError], int]:
+    """List the disks that stopped the machine: none is known."""
+    known(flags, 0, "domain_get_disk_errors")
+    machine_of(conn, dom)
+    return [], 0

@@ -1,0 +1,156 @@
+"""Handlers of a domain's life: create, start, pause, shut down, end.
+
+The daemon merges them with the others, see `handlers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from domicile.api.libvirt.author import author
+from domicile.api.libvirt.flags import Create, known
+from domicile.api.libvirt.reference import entry_of, machine_of, reference
+from domicile.api.libvirt.registry import Registry
+from domicile.base import tasks
+from domicile.base.errors import DomicileError, Unsupported, WrongState
+from domicile.rpc.calls import domain
+from domicile.rpc.types import Domain
+
+if TYPE_CHECKING:
+    from domicile.api.libvirt.session import Session
+    from domicile.service.entry import Entry
+    from domicile.service.service import Service
+
+handlers: Registry[Service] = Registry()
+log = structlog.get_logger(__name__)
+_START = Create.PAUSED | Create.AUTODESTROY | Create.BYPASS_CACHE | Create.FORCE_BOOT | Create.RESET_NVRAM
+_TRANSIENT = Create.PAUSED | Create.AUTODESTROY | Create.VALIDATE | Create.RESET_NVRAM
+_GRACEFUL = 1
+# Source: virDomainShutdownFlagValues and virDomainRebootFlagValues, which agree.
+MODES = {0: "", 1: "acpi", 2: "agent", 4: "initctl", 8: "signal", 16: "paravirt"}
+
+
+@handlers.handle(domain.domain_create_with_flags)
+async def create_with_flags(conn: Session[Service], dom: Domain, flags: int) -> Domain:
+    """Start a defined domain."""
+    known(flags, _START, "domain_create_with_flags")
+    return await _start(conn, dom, flags)
+
+
+@handlers.handle(domain.domain_create)
+async def create(conn: Session[Service], dom: Domain) -> None:
+    """Start a defined domain."""
+    await _start(conn, dom, 0)
+
+
+async def _start(conn: Session[Service], dom: Domain, flags: int) -> Domain:
+    entry = entry_of(conn, dom)
+    if entry.id != -1:
+        raise WrongState("domain is already running")
+    await conn.context.start(entry, author(conn, "start"), paused=bool(flags & Create.PAUSED))
+    if flags & Create.AUTODESTROY:
+        _bind(conn, entry)
+    return reference(entry)
+
+
+@handlers.handle(domain.domain_create_xml)
+async def create_xml(conn: Session[Service], xml: str, flags: int) -> Domain:
+    """Start a domain that is forgotten when it ends."""
+    known(flags, _TRANSIENT, "domain_create_xml")
+    paused, strict = bool(flags & Create.PAUSED), bool(flags & Create.VALIDATE)
+    entry = await conn.context.create(xml, author(conn, "create"), paused=paused, strict=strict)
+    if flags & Create.AUTODESTROY:
+        _bind(conn, entry)
+    return reference(entry)
+
+
+def _bind(conn: Session[Service], entry: Entry) -> None:
+    """Let a machine end with the connection that started it."""
+    id = entry.id
+    conn.on_close(lambda: tasks.spawn("autodestroy", _end_with(conn, entry, id)))
+
+
+async def _end_with(conn: Session[Service], entry: Entry, id: int) -> None:
+    if entry.id != id:
+        return
+    try:
+        await conn.context.destroy(entry, author(conn, "autodestroy"))
+    except DomicileError as fault:
+        log.warning("autodestroy failed", domain=entry.name, why=fault.message)
+
+
+@handlers.handle(domain.domain_shutdown_flags)
+async def shutdown_flags(conn: Session[Service], dom: Domain, flags: int) -> None:
+    """Ask the guest to power off."""
+    known(flags, 31, "domain_shutdown_flags")
+    await _shutdown(conn, dom, flags)
+
+
+@handlers.handle(domain.domain_shutdown)
+async def shutdown(conn: Session[Service], dom: Domain) -> None:
+    """Ask the guest to power off."""
+    await _shutdown(conn, dom, 0)
+
+
+async def _shutdown(conn: Session[Service], dom: Domain, flags: int) -> None:
+    entry, _ = machine_of(conn, dom)
+    await conn.context.shutdown(entry, author(conn, "shutdown"), mode=_mode(flags))
+
+
+@handlers.handle(domain.domain_reboot)
+async def reboot(conn: Session[Service], dom: Domain, flags: int) -> None:
+    """Ask the guest to restart."""
+    known(flags, 31, "domain_reboot")
+    entry, _ = machine_of(conn, dom)
+    await conn.context.reboot(entry, author(conn, "reboot"), mode=_mode(flags))
+
+
+def _mode(flags: int) -> str:
+    """Name the way of asking; of several given, the button is the one that can be pressed."""
+    if flags & 28 and not flags & 3:
+        raise Unsupported(
+            f"shutdown mode {MODES.get(flags, str(flags))} is not for this kind of guest; acpi and agent are"
+        )
+    return MODES.get(flags, "acpi")
+
+
+@handlers.handle(domain.domain_reset)
+async def reset(conn: Session[Service], dom: Domain, flags: int) -> None:
+    """Press the reset button."""
+    known(flags, 0, "domain_reset")
+    entry, _ = machine_of(conn, dom)
+    await conn.context.reset(entry, author(conn, "reset"))
+
+
+@handlers.handle(domain.domain_destroy_flags)
+async def destroy_flags(conn: Session[Service], dom: Domain, flags: int) -> None:
+    """End a machine at once; graceful means not by force."""
+    known(flags, _GRACEFUL, "domain_destroy_flags")
+    await _destroy(conn, dom, graceful=bool(flags & _GRACEFUL))
+
+
+@handlers.handle(domain.domain_destroy)
+async def destroy(conn: Session[Service], dom: Domain) -> None:
+    """End a machine at once."""
+    await _destroy(conn, dom, graceful=False)
+
+
+async def _destroy(conn: Session[Service], dom: Domain, *, graceful: bool) -> None:
+    entry, _ = machine_of(conn, dom)
+    await conn.context.destroy(entry, author(conn, "destroy"), graceful=graceful)
+
+
+@handlers.handle(domain.domain_suspend)
+async def suspend(conn: Session[Service], dom: Domain) -> None:
+    """Stop a machine's CPUs."""
+    entry, _ = machine_of(conn, dom)
+    await conn.context.suspend(entry, author(conn, "suspend"))
+
+
+@handlers.handle(domain.domain_resume)
+async def resume(conn: Session[Service], dom: Domain) -> None:
+    """Let a machine's CPUs go on."""
+    entry, _ = machine_of(conn, dom)
+    await conn.context.resume(entry, author(conn, "resume"))

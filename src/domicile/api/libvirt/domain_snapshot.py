@@ -1,0 +1,79 @@
+"""Handlers of snapshots and checkpoints: there are none yet, and clients that look for them are told so.
+
+The daemon merges them with the others, see `handlers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from domicile.api.libvirt.reference import entry_of
+from domicile.api.libvirt.registry import Registry
+from domicile.base.errors import NotFound
+from domicile.rpc.calls import domain_snapshot as calls
+from domicile.rpc.types import Checkpoint, Domain, Snapshot
+
+if TYPE_CHECKING:
+    from domicile.api.libvirt.session import Session
+    from domicile.service.service import Service
+
+handlers: Registry[Service] = Registry()
+NO_DOMAIN_SNAPSHOT, NO_DOMAIN_CHECKPOINT = 72, 103
+
+
+@handlers.handle(calls.domain_snapshot_num)
+def num(conn: Session[Service], dom: Domain, flags: int) -> int:
+    """Count snapshots."""
+    entry_of(conn, dom)
+    return 0
+
+
+@handlers.handle(calls.domain_snapshot_list_names)
+def list_names(conn: Session[Service], dom: Domain, maxnames: int, flags: int) -> list[str]:
+    """Name snapshots."""
+    entry_of(conn, dom)
+    return []
+
+
+@handlers.handle(calls.domain_list_all_snapshots)
+def list_all(conn: Session[Service], dom: Domain, need_results: int, flags: int) -> tuple[list[Snapshot], int]:
+    """List snapshots."""
+    entry_of(conn, dom)
+    return [], 0
+
+
+@handlers.handle(calls.domain_has_current_snapshot)
+def has_current(conn: Session[Service], dom: Domain, flags: int) -> int:
+    """Say whether there is a current snapshot."""
+    entry_of(conn, dom)
+    return 0
+
+
+@handlers.handle(calls.domain_snapshot_current)
+def current(conn: Session[Service], dom: Domain, flags: int) -> NoReturn:
+    """Find no current snapshot."""
+    entry_of(conn, dom)
+    raise NotFound("the domain does not have a current snapshot", code=NO_DOMAIN_SNAPSHOT)
+
+
+@handlers.handle(calls.domain_snapshot_lookup_by_name)
+def lookup(conn: Session[Service], dom: Domain, name: str, flags: int) -> NoReturn:
+    """Find no snapshot."""
+    entry_of(conn, dom)
+    raise NotFound(f"no domain snapshot with matching name '{name}'", code=NO_DOMAIN_SNAPSHOT)
+
+
+@handlers.handle(calls.domain_list_all_checkpoints)
+def list_checkpoints(
+    conn: Session[Service], dom: Domain, need_results: int, flags: int
+) -> tuple[list[Checkpoint], int]:
+    """List checkpoints."""
+    entry_of(conn, dom)
+    return [], 0
+
+
+@handlers.handle(calls.domain_checkpoint_lookup_by_name)
+def lookup_checkpoint(conn: Session[Service], dom: Domain, name: str, flags: int) -> NoReturn:
+    """Find no checkpoint."""
+    entry_of(conn, dom)
+    raise NotFound(f"no domain checkpoint with matching name '{name}'", code=NO_DOMAIN_CHECKPOINT)

@@ -1,0 +1,76 @@
+"""Handlers that read a domain's processors, memory and network counters. They wait for nobody.
+
+The daemon merges them with the others, see `handlers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domicile.api.libvirt.flags import known, of_config
+from domicile.api.libvirt.reference import entry_of, machine_of
+from domicile.api.libvirt.registry import Registry
+from domicile.base.errors import FROM_DOMAIN, InvalidRequest, WrongState
+from domicile.rpc.calls import domain_tune as calls
+from domicile.rpc.records import InterfaceStats, MemoryStat, VcpuInfo
+from domicile.rpc.types import Domain
+from domicile.service import stats
+
+if TYPE_CHECKING:
+    from domicile.api.libvirt.session import Session
+    from domicile.service.service import Service
+
+handlers: Registry[Service] = Registry()
+_MAXIMUM, _GUEST = 4, 8
+_RUNNING = 1
+# Source: virDomainMemoryStatTags.
+_ACTUAL_BALLOON, _RSS = 6, 7
+
+
+@handlers.handle(calls.domain_get_vcpus_flags)
+def get_vcpus_flags(conn: Session[Service], dom: Domain, flags: int) -> int:
+    """Count virtual CPUs: those plugged in, or the most there can be; of the running or the stored domain."""
+    known(flags, 15, "domain_get_vcpus_flags")
+    entry = entry_of(conn, dom)
+    config = of_config(entry, flags)
+    if flags & _GUEST:
+        if entry.machine is None:
+            raise InvalidRequest("the guest's own count can only be had of a running domain")
+        raise WrongState("domain is not running the guest agent")
+    summary = entry.stored_summary if config else entry.summary
+    count: int = summary["vcpus_max" if flags & _MAXIMUM else "vcpus"]
+    return count
+
+
+@handlers.handle(calls.domain_get_vcpus)
+def get_vcpus(conn: Session[Service], dom: Domain, maxinfo: int, maplen: int) -> tuple[list[VcpuInfo], bytes]:
+    """Say of each virtual CPU what it took of the host, and where it runs."""
+    entry = entry_of(conn, dom)
+    if entry.machine is None:
+        raise WrongState("cannot retrieve vcpu information for inactive domain")
+    found = list(stats.vcpus(entry).items())[: max(0, maxinfo)]
+    infos = [VcpuInfo(number, _RUNNING, seen.user + seen.system, seen.cpu) for number, seen in found]
+    return infos, b"".join(stats.affinity(entry, number, maplen) for number, _ in found) if maplen > 0 else b""
+
+
+@handlers.handle(calls.domain_memory_stats)
+def memory_stats(conn: Session[Service], dom: Domain, max_stats: int, flags: int) -> list[MemoryStat]:
+    """Give what is known of a guest's memory without asking it, in KiB."""
+    known(flags, 0, "domain_memory_stats")
+    entry, machine = machine_of(conn, dom)
+    found = [MemoryStat(_ACTUAL_BALLOON, stats.balloon(entry))]
+    process = stats.process(f"/proc/{machine.pid}/stat")
+    if process is not None:
+        found.append(MemoryStat(_RSS, process.resident_kib))
+    return found[:max_stats]
+
+
+@handlers.handle(calls.domain_interface_stats)
+def interface_stats(conn: Session[Service], dom: Domain, device: str) -> InterfaceStats:
+    """Count what went through an interface, named by its tap or its MAC address, as the guest sees it."""
+    entry, _ = machine_of(conn, dom)
+    for interface in stats.interfaces(conn.context, entry):
+        if device in (interface.tap, interface.mac):
+            counted = stats.interface(interface.tap) if interface.tap else None
+            return InterfaceStats(*(counted or (0,) * 8))
+    raise InvalidRequest(f"'{device}' is not a known interface", domain=FROM_DOMAIN)
