@@ -147,10 +147,10 @@ def check_together(backends: Sequence[Audio], c: Completion) -> None:
 def default_type(graphics: Sequence[str | None], environment: dict[str, str]) -> tuple[str | None, str | None]:
     """Name the backend (and SDL's driver) for a machine that has none, from the types of its displays; None adds none.
 
-    The last display decides. Source: observed with libvirt 9.0.
+    The last display that plays sound by itself decides. Source: observed with libvirt 9.0.
     """
-    last = graphics[-1] if graphics else None
-    if last in (None, "vnc"):
+    last = next((kind for kind in reversed(graphics) if kind in ("vnc", "spice", "sdl")), None)
+    if last == "vnc" or not graphics:
         return "none", None
     if last == "spice":
         return "spice", None

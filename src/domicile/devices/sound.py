@@ -62,7 +62,7 @@ class Sound(Device):
         "The backend; left out, the machine's first.", "音频后端；省略时取第一个。", AudioReference
     )
     driver: SoundDriver | None = f.child(
-        "The options of a virtio card.", "virtio 选项。", SoundDriver, keep_empty=False
+        "The options of a virtio card.", "virtio 选项。", SoundDriver, keep_empty=False, order=96
     )
 
 

@@ -61,6 +61,7 @@ def test_the_backend_of_machines_that_name_none() -> None:
     assert default_type([], {}) == ("none", None)
     assert default_type(["spice", "vnc"], {}) == ("none", None)
     assert default_type(["vnc", "spice"], {}) == ("spice", None)
+    assert default_type(["vnc", "egl-headless"], {}) == ("none", None)
     assert default_type(["sdl"], {}) == (None, None)
     assert default_type(["sdl"], {"QEMU_AUDIO_DRV": "pa"}) == ("pulseaudio", None)
     assert default_type(["dbus"], {}) == (None, None)

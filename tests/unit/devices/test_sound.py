@@ -20,6 +20,10 @@ def card(bench: Any) -> Any:
         ("<sound model='virtio'/>", "<sound model='virtio' streams='2'/>"),
         ("<sound model='ac97' streams='2' multichannel='no'><codec type='micro'/></sound>", "<sound model='ac97'/>"),
         ("<sound model='ich6'><codec type='micro'/></sound>", "<codec type='micro'/>"),
+        (
+            "<sound model='virtio'><driver packed='on'/><alias name='ua-s'/></sound>",
+            "<alias name='ua-s'/>\n  <driver packed='on'/>",
+        ),
     ],
 )
 def test_only_what_the_card_has_is_kept(card: Any, given: str, kept: str) -> None:
