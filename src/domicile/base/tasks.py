@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from domicile.base.errors import DomicileError
+
 log = structlog.get_logger(__name__)
 _running: set[asyncio.Task[Any]] = set()
 
@@ -25,8 +27,11 @@ def spawn(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 def _ended(task: asyncio.Task[Any]) -> None:
     _running.discard(task)
-    if not task.cancelled() and task.exception() is not None:
-        log.error("task failed", task=task.get_name(), exc_info=task.exception())
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, DomicileError):
+        log.warning("task failed", task=task.get_name(), reason=error.message)
+    elif error is not None:
+        log.error("task failed", task=task.get_name(), exc_info=error)
 
 
 def running() -> list[str]:

@@ -376,12 +376,9 @@ def plan(controller: Controller, p: Planning) -> Iterator[Item | Need]:
     }.get(controller.type or "", lambda _controller, _planning: None)(controller, p)
     if props is not None:
         if controller.type != "pci":
-            props = {**props, "id": _identity(controller), **where(controller, p)}
+            identity = None if controller.master is not None else alias_of(controller)
+            props = {**props, "id": identity, **where(controller, p)}
         yield Structured("device", props, origin=p.origin(controller))
-
-
-def _identity(controller: Controller) -> str:
-    return alias_of(controller)
 
 
 def _driver(controller: Controller) -> dict[str, Any]:

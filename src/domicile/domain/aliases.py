@@ -20,6 +20,8 @@ def assign(devices: DeviceLists, p: Planning) -> None:
                 index += 1
                 continue
             name = family.alias(device, index, p)
+            if not name:
+                continue
             if family.tag != "controller":
                 while name in taken:
                     index += 1
