@@ -84,6 +84,14 @@ def get_max_memory(conn: Session[Service], dom: Domain) -> int:
     return kib
 
 
+@handlers.handle(domain.domain_get_max_vcpus)
+def get_max_vcpus(conn: Session[Service], dom: Domain) -> int:
+    """Give the most virtual CPUs a running domain may have."""
+    entry, _ = machine_of(conn, dom)
+    count: int = entry.summary["vcpus_max"]
+    return count
+
+
 @handlers.handle(domain.domain_is_active)
 def is_active(conn: Session[Service], dom: Domain) -> int:
     """Say whether it runs."""

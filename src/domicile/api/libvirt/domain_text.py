@@ -18,7 +18,6 @@ from domicile.rpc.types import Domain
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
-    from domicile.service.entry import Entry
     from domicile.service.service import Service
 
 handlers: Registry[Service] = Registry()
@@ -31,22 +30,16 @@ ELEMENT = 2
 @handlers.handle(domain.domain_get_metadata)
 def get_metadata(conn: Session[Service], dom: Domain, type: int, uri: str | None, flags: int) -> str:
     """Give the title, the description, or what a program noted under its URI."""
-    known(flags, 3, "domain_get_metadata")
+    known(flags, 3, "domain_get_metadata", FROM_DOMAIN)
     entry = entry_of(conn, dom)
+    kind = "" if type == ELEMENT else _kind(type)
     config = of_config(entry, flags)
-    if type == ELEMENT:
-        found: str | None = conn.context.get_metadata(entry, _named(uri, "uri"), inactive=config)
-    else:
-        found = _text(entry, _kind(type), config=config)
+    if not kind:
+        return conn.context.get_metadata(entry, _named(uri, "uri"), inactive=config)
+    found: str | None = (entry.stored_summary if config else entry.summary).get(kind)
     if not found:
         raise NotFound("Requested metadata element is not present", code=NO_DOMAIN_METADATA, domain=FROM_DOMAIN)
     return found
-
-
-def _text(entry: Entry, kind: str, *, config: bool) -> str | None:
-    if config and entry.id != -1:
-        return entry.stored_summary.get(kind)
-    return entry.summary.get(kind)
 
 
 def _kind(type: int) -> str:

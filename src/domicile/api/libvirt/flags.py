@@ -42,14 +42,14 @@ class Create(IntFlag):
     RESET_NVRAM = 32
 
 
-def known(flags: int, allowed: int, call: str) -> None:
-    """Refuse flags that a call does not know.
+def known(flags: int, allowed: int, call: str, domain: int | None = None) -> None:
+    """Refuse flags that a call does not know; `domain` is that of the error.
 
     Raises: InvalidRequest
     """
-    unknown = flags & ~allowed
+    unknown = flags & ~int(allowed)
     if unknown:
-        raise InvalidRequest(f"unsupported flags ({unknown:#x}) in {call}")
+        raise InvalidRequest(f"unsupported flags ({unknown:#x}) in {call}", domain=domain)
 
 
 def of_config(entry: Entry, flags: int) -> bool:

@@ -48,7 +48,7 @@ def get_security_model(conn: Session[Service]) -> tuple[bytes, bytes]:
 @handlers.handle(calls.node_get_free_memory)
 def get_free_memory(conn: Session[Service]) -> int:
     """Give the host's free memory in bytes."""
-    return node.memory_stats(_ALL)["free"] * 1024
+    return sum(node.memory_stats(cell)["free"] for cell in range(node.last_cell() + 1)) * 1024
 
 
 @handlers.handle(calls.node_get_cells_free_memory)
