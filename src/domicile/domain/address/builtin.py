@@ -44,13 +44,11 @@ def reserve(devices: DeviceLists, buses: Buses, c: Completion, given: Given) -> 
                 root.take(0x1F, function, False)
         for device in devices.of(Controller):
             address = given(device)
-            if device.type == "sata" and device.index == 0 and address is not None:
-                if (address.bus, address.slot, address.function) != (0, 0x1F, 2):
-                    c.problem(
-                        address,
-                        "the primary SATA controller must be at PCI address '0:0:1f.2'",
-                        "bus 0, slot 0x1f, function 2",
-                    )
+            if device.type != "sata" or device.index != 0 or address is None:
+                continue
+            if (address.bus, address.slot, address.function) != (0, 0x1F, 2):
+                what = "the primary SATA controller must be at PCI address '0:0:1f.2'"
+                c.problem(address, what, "bus 0, slot 0x1f, function 2")
 
 
 def give(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:

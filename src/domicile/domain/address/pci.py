@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from domicile.devices import BY_TAG
-from domicile.devices.controller import ICH9_COMPANIONS, Controller, pci_want
+from domicile.devices.controller import Controller, pci_want
 from domicile.devices.parts.device import Device, PciAddress
 from domicile.domain.address import builtin
 from domicile.domain.address.buses import Bus, Buses
@@ -244,6 +244,3 @@ def _details(devices: DeviceLists, c: Completion) -> None:
     for controller in devices.of(Controller):
         if controller.type == "pci":
             details(controller, devices.of(Controller), c)
-
-
-__all__ = ["ICH9_COMPANIONS", "ORDER", "assign", "wanting"]

@@ -77,11 +77,11 @@ def lifecycle(domain: Domain, c: Completion) -> None:
 def cpu(domain: Domain, c: Completion) -> None:
     """Name the CPU that QEMU would give, so that it stays the same with another QEMU."""
     given = domain.cpu
-    if given is not None and given.topology is not None and c.host.libvirt >= (10, 1):
-        if given.topology.clusters is None:
-            c.default(given.topology, "clusters", 1, "no grouping below a die", "晶粒之下不再分组")
-    if given is not None and given.topology is not None and given.topology.dies is None:
-        c.default(given.topology, "dies", 1, "no grouping below a socket", "插槽之下不再分组")
+    topology = given.topology if given is not None else None
+    if topology is not None and topology.clusters is None and c.host.libvirt >= (10, 1):
+        c.default(topology, "clusters", 1, "no grouping below a die", "晶粒之下不再分组")
+    if topology is not None and topology.dies is None:
+        c.default(topology, "dies", 1, "no grouping below a socket", "插槽之下不再分组")
     if (
         given is None
         or (given.mode is None and given.model is None)

@@ -1,18 +1,10 @@
-"""Network interfaces. Used through `FAMILY` in devices/__init__."""
+"""What an interface element may say. Used by the other files of this slice."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.family import Family
-from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_legacy, want_virtio, where
-from domicile.devices.parts.device import CcwAddress, Device, VirtioOptions
-from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.need import Need, Tap
-from domicile.plan.place import Want, WantUsb
-from domicile.plan.qemu import Command, Item, Structured
+from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.schema import field as f
 from domicile.schema.scalar import FILLED, MAC, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum
 from domicile.schema.shape import Element, element
@@ -34,7 +26,6 @@ TYPES = (
     "null",
     "vds",
 )
-_MODEL_WORD = re.compile(r"[a-zA-Z0-9_-]+\Z")
 
 
 @element("mac", "MAC 地址")
@@ -283,180 +274,3 @@ class Interface(Device):
     mtu: Mtu | None = f.child("The largest packet.", "最大传输单元。", Mtu)
     teaming: Teaming | None = f.child("A partner card.", "主备组合。", Teaming)
     coalesce: Any = f.raw("How interrupts are gathered.", "中断合并。")
-
-
-def defaults(interface: Interface, c: Completion) -> None:
-    """Give it an address and a model."""
-    if interface.mac is None or interface.mac.address is None:
-        c.allocate(
-            interface,
-            "mac",
-            Mac(address=c.host.new_mac()),
-            "a random address below QEMU's prefix",
-            "在 QEMU 前缀下随机生成的地址",
-        )
-    if interface.model is None and interface.type not in ("hostdev",):
-        model = default_model(c)
-        if model is not None:
-            c.default(
-                interface,
-                "model",
-                InterfaceModel(type=model),
-                "the card this machine type's guests know",
-                "此机型的客户机认识的网卡",
-            )
-    target = interface.target
-    if (
-        target is not None
-        and target.dev is not None
-        and target.managed is None
-        and target.dev.startswith(("vnet", "macvtap", "macvlan"))
-    ):
-        interface.target = None
-
-
-def default_model(facts: Facts) -> str | None:
-    """Name the card for a machine whose owner named none."""
-    if facts.s390 or facts.arm_virt or facts.riscv_virt or facts.loongarch_virt:
-        return "virtio"
-    for model in ("rtl8139", "e1000", "virtio"):
-        if facts.caps.has_device(model if model != "virtio" else "virtio-net-pci"):
-            return model
-    return None
-
-
-def check(interface: Interface, c: Completion) -> None:
-    """Find what cannot be."""
-    mac = interface.mac.address if interface.mac is not None else None
-    if interface.type is None:
-        c.problem(interface, "element 'interface' has no attribute 'type'", ", ".join(TYPES), "@type")
-    if mac and int(mac[:2], 16) & 1:
-        c.problem(
-            interface.mac, f"expected unicast mac address, found multicast '{mac}'", "an even first byte", "@address"
-        )
-    needed = {"bridge": "bridge", "network": "network", "direct": "dev", "vdpa": "dev"}.get(interface.type or "")
-    if needed and (interface.source is None or getattr(interface.source, needed) is None):
-        c.problem(
-            interface,
-            f"interface of type '{interface.type}' has no <source> with an attribute '{needed}'",
-            f"<source {needed}='…'/>",
-            "source",
-        )
-    model = interface.model.type if interface.model is not None else None
-    if model is not None and not _MODEL_WORD.match(model):
-        c.problem(
-            interface.model,
-            f"attribute 'type' of element 'model' has the value '{model}'",
-            "a name of letters, digits, - and _",
-            "@type",
-        )
-    if (
-        interface.mtu is not None
-        and model is not None
-        and not model.startswith("virtio")
-        and interface.type in ("user",)
-    ):
-        c.problem(interface.mtu, "an interface of type 'user' has no 'mtu' of its own", "no <mtu>")
-    driver = interface.driver
-    if driver is not None and driver.name == "vhost" and model is not None and not model.startswith("virtio"):
-        c.problem(driver, f"driver 'vhost' is not for model '{model}'", "model virtio", "@name")
-
-
-def place(interface: Interface, facts: Facts) -> Want | None:
-    """Ask for a PCI slot or a USB port."""
-    model = interface.model.type if interface.model is not None else None
-    if isinstance(interface.address, CcwAddress) or (interface.type == "hostdev" and model is None and facts.s390):
-        return None
-    if model == "usb-net":
-        return WantUsb()
-    if model is not None and (model.startswith("virtio") or model in ("e1000e", "igb")):
-        return want_virtio(facts, model)
-    return want_legacy()
-
-
-def plan(interface: Interface, p: Planning) -> Iterator[Item | Need]:
-    """Ask for the host's end, then for the card."""
-    origin = p.origin(interface)
-    name = alias_of(interface)
-    backend = f"host{name}"
-    yield from _backend(interface, name, backend, p, origin)
-    model = (interface.model.type if interface.model is not None else None) or "rtl8139"
-    virtio = model == "virtio" or (model.startswith("virtio-") and model != "virtio-net-pci")
-    props: dict[str, Any] = {"driver": virtio_driver("virtio-net", interface, model) if virtio else model}
-    if virtio:
-        props |= _virtio(interface)
-    props |= {"netdev": backend, "id": name, "mac": interface.mac.address if interface.mac is not None else None}
-    props |= where(interface, p)
-    props["bootindex"] = p.boot_index(interface)
-    props["loadparm"] = interface.boot.loadparm if interface.boot is not None else None
-    yield Structured("device", props, origin=origin)
-    if interface.link is not None and interface.link.state == "down":
-        yield Command("set_link", {"name": name, "up": False}, origin=origin)
-
-
-def _virtio(interface: Interface) -> dict[str, Any]:
-    driver = interface.driver
-    props: dict[str, Any] = {}
-    if interface.teaming is not None and interface.teaming.type == "persistent":
-        props["failover"] = True
-    if interface.mtu is not None:
-        props["host_mtu"] = interface.mtu.size
-    if driver is None:
-        return props
-    queues = driver.queues or 0
-    if driver.txmode is not None:
-        props["tx"] = {"iothread": "bh", "timer": "timer"}[driver.txmode]
-    props |= {"ioeventfd": driver.ioeventfd, "event_idx": driver.event_idx}
-    if queues > 1:
-        props |= {"mq": True, "vectors": 2 * queues + 2}
-    props |= {"rx_queue_size": driver.rx_queue_size, "tx_queue_size": driver.tx_queue_size}
-    props |= {"rss": driver.rss, "hash": driver.rss_hash_report}
-    for side, prefix in ((driver.host, "host_"), (driver.guest, "guest_")):
-        if side is not None:
-            for slot in ("gso", "tso4", "tso6", "ecn", "ufo"):
-                props[prefix + slot] = getattr(side, slot)
-            props["csum" if prefix == "host_" else "guest_csum"] = side.csum
-            if prefix == "host_":
-                props["mrg_rxbuf"] = side.mrg_rxbuf
-    return {**props, **virtio_props(driver)}
-
-
-def _backend(interface: Interface, name: str, backend: str, p: Planning, origin: str) -> Iterator[Item | Need]:
-    source = interface.source or InterfaceSource()
-    kind = interface.type
-    if kind == "user":
-        net = next((ip for ip in interface.ip if ip.family in (None, "ipv4")), None)
-        props: dict[str, Any] = {"type": "user", "id": backend}
-        if net is not None and net.address:
-            props["net"] = f"{net.address}/{net.prefix or 24}"
-        net6 = next((ip for ip in interface.ip if ip.family == "ipv6"), None)
-        if net6 is not None:
-            props |= {"ipv6-prefix": net6.address, "ipv6-prefixlen": net6.prefix}
-        yield Structured("netdev", props, origin=origin)
-    elif kind in ("bridge", "network", "ethernet", "direct"):
-        yield Tap(
-            token=name,
-            bridge=source.bridge or "",
-            network=source.network or "",
-            kind=kind,
-            mac=interface.mac.address or "" if interface.mac is not None else "",
-            name=interface.target.dev or "" if interface.target is not None else "",
-            link_up=interface.link is None or interface.link.state != "down",
-            origin=origin,
-        )
-        yield Structured("netdev", {"type": "tap", "fd": f"{{fd:{name}}}", "id": backend}, origin=origin)
-    elif kind in ("server", "client", "mcast", "udp"):
-        yield Structured("netdev", {"type": "socket", **_socket(kind, source), "id": backend}, origin=origin)
-
-
-def _socket(kind: str, source: InterfaceSource) -> dict[str, Any]:
-    end = f"{source.address or ''}:{source.port}"
-    if kind == "udp":
-        local = source.local or LocalEnd()
-        return {"udp": end, "localaddr": f"{local.address or ''}:{local.port}"}
-    return {{"server": "listen", "client": "connect", "mcast": "mcast"}[kind]: end}
-
-
-FAMILY = Family(
-    element=Interface, defaults=defaults, check=check, place=place, alias=lambda d, i, p: f"net{i}", plan=plan
-)

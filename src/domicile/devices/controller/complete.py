@@ -1,0 +1,175 @@
+"""What a controller gets when its owner left it open, and what it may not be. Used by this slice's FAMILY."""
+
+from __future__ import annotations
+
+from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller
+from domicile.devices.parts.bus import want_legacy, want_virtio
+from domicile.devices.parts.device import CcwAddress, Master
+from domicile.plan.facts import Completion, Facts, Planning
+from domicile.plan.place import Pci, Want, WantPci
+
+_COMPANIONS = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
+
+
+def defaults(controller: Controller, c: Completion) -> None:
+    """Choose a model where its owner left it open."""
+    if controller.type == "scsi" and controller.model in (None, "auto"):
+        c.default(
+            controller,
+            "model",
+            default_scsi(c),
+            "the SCSI controller this machine type's guests know",
+            "此机型的客户机认识的 SCSI 控制器",
+        )
+    elif controller.type == "usb" and controller.model is None:
+        model = default_usb(c)
+        if model is not None:
+            c.default(
+                controller, "model", model, "the USB controller this machine type comes with", "此机型自带的 USB 控制器"
+            )
+    if controller.type == "usb" and controller.model in _COMPANIONS and controller.master is None:
+        start = Master(startport=_COMPANIONS[controller.model])
+        c.default(
+            controller,
+            "master",
+            start,
+            "the companion serves these ports of the USB 2 controller",
+            "伴随控制器服务 USB 2 控制器的这些端口",
+        )
+    hole = controller.pcihole64
+    if hole is not None and hole.value is not None and hole.unit not in (None, "KiB"):
+        hole.value = hole.value * _UNITS.get(hole.unit.lower(), 1024) // 1024
+        hole.unit = "KiB"
+    elif hole is not None:
+        hole.unit = "KiB"
+
+
+_UNITS = {"b": 1, "bytes": 1, "kib": 1024, "k": 1024, "mib": 1024**2, "m": 1024**2, "gib": 1024**3, "g": 1024**3}
+
+
+def default_scsi(facts: Facts) -> str:
+    """Name the SCSI controller for a machine whose owner named none."""
+    if facts.pseries:
+        return "ibmvscsi"
+    if facts.s390 or facts.arm_virt or facts.riscv_virt or facts.loongarch_virt:
+        return "virtio-scsi"
+    for model, driver in (("lsilogic", "lsi"), ("virtio-scsi", "virtio-scsi-pci")):
+        if facts.caps.has_device(driver) or (driver == "lsi" and facts.caps.has_device("lsi53c895a")):
+            return model
+    return "virtio-scsi"
+
+
+def default_usb(facts: Facts) -> str | None:
+    """Name the USB controller for a machine whose owner named none; None where libvirt names none."""
+    if facts.i440fx or facts.arch in ("i686", "x86_64"):
+        if facts.q35 and facts.host.libvirt >= (10, 9):
+            return "qemu-xhci"
+        return "piix3-uhci" if facts.caps.has_device("piix3-usb-uhci") else None
+    if facts.pseries:
+        return "qemu-xhci" if facts.caps.has_device("qemu-xhci") else "pci-ohci"
+    if facts.arm_virt or facts.riscv_virt or facts.loongarch_virt:
+        return "qemu-xhci" if facts.caps.has_device("qemu-xhci") else "nec-xhci"
+    if facts.arch in ("ppc", "ppc64"):
+        return "pci-ohci"
+    return None
+
+
+def check(controller: Controller, c: Completion) -> None:
+    """Find what cannot be."""
+    if controller.type is None:
+        c.problem(controller, "element 'controller' has no attribute 'type'", ", ".join(TYPES), "@type")
+        return
+    known = MODELS.get(controller.type)
+    if controller.model is not None and known is not None and controller.model not in known:
+        c.problem(
+            controller,
+            f"attribute 'model' of element 'controller' of type '{controller.type}' has the value '{controller.model}'",
+            ", ".join(known),
+            "@model",
+        )
+        return
+    if controller.type == "pci":
+        _check_pci(controller, c)
+    if controller.type == "ide" and controller.index and c.i440fx:
+        c.problem(controller, "machine type 'pc' has one IDE controller only", "index='0'", "@index")
+    if controller.type == "ide" and c.pcie:
+        c.problem(controller, f"machine type '{c.machine}' has no IDE controller", "type='sata'", "@type")
+    if controller.ports is not None and controller.type == "usb" and controller.ports > 15:
+        c.problem(controller, f"'ports' of the USB controller is '{controller.ports}'", "1 to 15", "@ports")
+
+
+def _check_pci(controller: Controller, c: Completion) -> None:
+    if controller.model is None:
+        c.problem(
+            controller, f"PCI controller with index '{controller.index}' has no model", ", ".join(PCI_MODELS), "@model"
+        )
+        return
+    root = controller.model in ("pci-root", "pcie-root")
+    if root and controller.index != 0 and not c.pseries:
+        c.problem(controller, f"'{controller.model}' has index '{controller.index}'", "index='0'", "@index")
+    if root and controller.address is not None:
+        c.problem(controller, f"'{controller.model}' has an <address>; the root has none", "no <address>", "address")
+    if not root and controller.index == 0:
+        want = "pcie-root" if c.pcie else "pci-root"
+        c.problem(controller, f"the PCI controller with index='0' has model '{controller.model}'", want, "@model")
+    if controller.index == 0 and root and (controller.model == "pcie-root") != c.pcie and (c.x86 or c.pcie):
+        want = "pcie-root" if c.pcie else "pci-root"
+        c.problem(controller, f"machine type '{c.machine}' has no '{controller.model}' with index '0'", want, "@model")
+
+
+def place(controller: Controller, facts: Facts) -> Want | None:
+    """Ask for a PCI slot where the controller is a card; built-in ones and roots ask for none."""
+    kind, model = controller.type, controller.model or ""
+    if isinstance(controller.address, CcwAddress):
+        return None
+    if kind == "pci":
+        return pci_want(model)
+    if kind == "usb":
+        if model == "none":
+            return None
+        if model in ("qemu-xhci", "nec-xhci") and facts.pcie:
+            return WantPci(Pci.PCIE | Pci.HOTPLUG)
+        return want_legacy()
+    if kind == "scsi":
+        if model == "ibmvscsi":
+            return None
+        return want_virtio(facts, model) if model.startswith("virtio") else want_legacy()
+    if kind == "virtio-serial":
+        return want_virtio(facts, model)
+    if kind == "sata":
+        return want_legacy()
+    if kind == "ide":
+        return WantPci(Pci.PCI) if facts.i440fx else None
+    return None
+
+
+def pci_want(model: str) -> WantPci | None:
+    """Say what slot a PCI controller itself is plugged into. Source: QEMU's docs/pcie.txt."""
+    flags = {
+        "pci-bridge": Pci.PCI_BRIDGE | Pci.HOTPLUG,
+        "dmi-to-pci-bridge": Pci.DMI_BRIDGE,
+        "pcie-to-pci-bridge": Pci.PCIE_TO_PCI | Pci.HOTPLUG,
+        "pcie-root-port": Pci.ROOT_PORT | Pci.AGGREGATE,
+        "pcie-switch-upstream-port": Pci.UPSTREAM,
+        "pcie-switch-downstream-port": Pci.DOWNSTREAM | Pci.AGGREGATE,
+        "pci-expander-bus": Pci.PCI_EXPANDER,
+        "pcie-expander-bus": Pci.PCIE_EXPANDER,
+    }.get(model)
+    return WantPci(flags) if flags is not None else None
+
+
+def alias(controller: Controller, index: int, p: Planning) -> str:
+    """Name the controller as devices' bus names begin: pci.1, usb, ide, scsi0."""
+    number = controller.index or 0
+    kind, model = controller.type, controller.model
+    if kind == "pci":
+        if model == "pcie-root":
+            return f"pcie.{number}"
+        return f"pci.{number}"
+    if kind == "ide" and p.i440fx and number == 0:
+        return "ide"
+    if kind == "sata" and p.q35 and number == 0:
+        return "ide"
+    if kind == "usb":
+        return f"usb{number}" if number else "usb"
+    return f"{kind}{number}"

@@ -1,0 +1,132 @@
+"""Controller in QEMU's words. Used by this slice's FAMILY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from domicile.devices.controller.model import Controller, ControllerTarget
+from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, where
+from domicile.plan.facts import Planning
+from domicile.plan.need import Need
+from domicile.plan.qemu import Item, Structured
+
+_USB_DRIVERS = {
+    "piix3-uhci": "piix3-usb-uhci",
+    "piix4-uhci": "piix4-usb-uhci",
+    "ehci": "usb-ehci",
+    "ich9-ehci1": "ich9-usb-ehci1",
+    "ich9-uhci1": "ich9-usb-uhci1",
+    "ich9-uhci2": "ich9-usb-uhci2",
+    "ich9-uhci3": "ich9-usb-uhci3",
+    "vt82c686b-uhci": "vt82c686b-usb-uhci",
+    "pci-ohci": "pci-ohci",
+    "nec-xhci": "nec-usb-xhci",
+    "qemu-xhci": "qemu-xhci",
+}
+_SCSI_DRIVERS = {
+    "lsilogic": "lsi",
+    "lsisas1068": "mptsas1068",
+    "lsisas1078": "megasas",
+    "vmpvscsi": "pvscsi",
+    "ibmvscsi": "spapr-vscsi",
+    "dc390": "dc390",
+    "am53c974": "am53c974",
+}
+_PCI_DRIVERS = {
+    "pci-bridge": "pci-bridge",
+    "dmi-to-pci-bridge": "i82801b11-bridge",
+    "pcie-to-pci-bridge": "pcie-pci-bridge",
+    "pcie-switch-upstream-port": "x3130-upstream",
+    "pcie-switch-downstream-port": "xio3130-downstream",
+    "pci-expander-bus": "pxb",
+    "pcie-expander-bus": "pxb-pcie",
+    "pcie-root-port": "pcie-root-port",
+}
+
+
+def plan(controller: Controller, p: Planning) -> Iterator[Item | Need]:
+    """Ask for the device; what the machine type has built in asks for nothing."""
+    props = {
+        "scsi": _scsi,
+        "virtio-serial": _serial,
+        "usb": _usb,
+        "pci": _pci,
+        "sata": _sata,
+        "ccid": _ccid,
+    }.get(controller.type or "", lambda _controller, _planning: None)(controller, p)
+    if props is not None:
+        if controller.type != "pci":
+            identity = None if controller.master is not None else alias_of(controller)
+            props = {**props, "id": identity, **where(controller, p)}
+        yield Structured("device", props, origin=p.origin(controller))
+
+
+def _driver(controller: Controller) -> dict[str, Any]:
+    driver = controller.driver
+    if driver is None:
+        return {}
+    return {
+        "num_queues": driver.queues,
+        "cmd_per_lun": driver.cmd_per_lun,
+        "max_sectors": driver.max_sectors,
+        "ioeventfd": driver.ioeventfd,
+        "iothread": f"iothread{driver.iothread}" if driver.iothread else None,
+        **virtio_props(driver),
+    }
+
+
+def _scsi(controller: Controller, p: Planning) -> dict[str, Any]:
+    model = controller.model or ""
+    if model.startswith("virtio"):
+        return {"driver": virtio_driver("virtio-scsi", controller, model.removesuffix("-scsi")), **_driver(controller)}
+    return {"driver": _SCSI_DRIVERS[model]}
+
+
+def _serial(controller: Controller, p: Planning) -> dict[str, Any]:
+    return {
+        "driver": virtio_driver("virtio-serial", controller, controller.model),
+        **_driver(controller),
+        "max_ports": controller.ports,
+        "vectors": controller.vectors,
+    }
+
+
+def _usb(controller: Controller, p: Planning) -> dict[str, Any] | None:
+    model = controller.model
+    if model in (None, "none"):
+        return None
+    props: dict[str, Any] = {"driver": _USB_DRIVERS[model or ""]}
+    if model in ("nec-xhci", "qemu-xhci") and controller.ports is not None:
+        props |= {"p2": controller.ports, "p3": controller.ports}
+    if controller.master is not None:
+        number = controller.index or 0
+        props |= {"masterbus": f"usb{number}.0" if number else "usb.0", "firstport": controller.master.startport}
+    return props
+
+
+def _sata(controller: Controller, p: Planning) -> dict[str, Any] | None:
+    return None if p.q35 and controller.index == 0 else {"driver": "ahci"}
+
+
+def _ccid(controller: Controller, p: Planning) -> dict[str, Any]:
+    return {"driver": "usb-ccid"}
+
+
+def _pci(controller: Controller, p: Planning) -> dict[str, Any] | None:
+    model = controller.model or ""
+    if model in ("pci-root", "pcie-root"):
+        return None
+    name = controller.model_name.name if controller.model_name is not None else None
+    target = controller.target or ControllerTarget()
+    props: dict[str, Any] = {"driver": name or _PCI_DRIVERS[model]}
+    if model in ("pci-expander-bus", "pcie-expander-bus"):
+        props |= {"bus_nr": target.busNr, "id": alias_of(controller), "numa_node": target.node}
+    elif model == "pci-bridge":
+        props |= {"chassis_nr": target.chassisNr, "id": alias_of(controller)}
+    elif model in ("pcie-root-port", "pcie-switch-downstream-port"):
+        props |= {"port": target.port, "chassis": target.chassis, "id": alias_of(controller), "hotplug": target.hotplug}
+    else:
+        props |= {"id": alias_of(controller)}
+    props["mem-reserve"] = target.memReserve * 1024 if target.memReserve else None
+    return {**props, **where(controller, p)}

@@ -1,0 +1,102 @@
+"""What an interface gets when its owner left it open, and what it may not be. Used by this slice's FAMILY."""
+
+from __future__ import annotations
+
+import re
+
+from domicile.devices.interface.model import TYPES, Interface, InterfaceModel, Mac
+from domicile.devices.parts.bus import want_legacy, want_virtio
+from domicile.devices.parts.device import CcwAddress
+from domicile.plan.facts import Completion, Facts
+from domicile.plan.place import Want, WantUsb
+
+_MODEL_WORD = re.compile(r"[a-zA-Z0-9_-]+\Z")
+
+
+def defaults(interface: Interface, c: Completion) -> None:
+    """Give it an address and a model."""
+    if interface.mac is None or interface.mac.address is None:
+        c.allocate(
+            interface,
+            "mac",
+            Mac(address=c.host.new_mac()),
+            "a random address below QEMU's prefix",
+            "在 QEMU 前缀下随机生成的地址",
+        )
+    if interface.model is None and interface.type not in ("hostdev",):
+        model = default_model(c)
+        if model is not None:
+            c.default(
+                interface,
+                "model",
+                InterfaceModel(type=model),
+                "the card this machine type's guests know",
+                "此机型的客户机认识的网卡",
+            )
+    target = interface.target
+    if (
+        target is not None
+        and target.dev is not None
+        and target.managed is None
+        and target.dev.startswith(("vnet", "macvtap", "macvlan"))
+    ):
+        interface.target = None
+
+
+def default_model(facts: Facts) -> str | None:
+    """Name the card for a machine whose owner named none."""
+    if facts.s390 or facts.arm_virt or facts.riscv_virt or facts.loongarch_virt:
+        return "virtio"
+    for model in ("rtl8139", "e1000", "virtio"):
+        if facts.caps.has_device(model if model != "virtio" else "virtio-net-pci"):
+            return model
+    return None
+
+
+def check(interface: Interface, c: Completion) -> None:
+    """Find what cannot be."""
+    mac = interface.mac.address if interface.mac is not None else None
+    if interface.type is None:
+        c.problem(interface, "element 'interface' has no attribute 'type'", ", ".join(TYPES), "@type")
+    if mac and int(mac[:2], 16) & 1:
+        c.problem(
+            interface.mac, f"expected unicast mac address, found multicast '{mac}'", "an even first byte", "@address"
+        )
+    needed = {"bridge": "bridge", "network": "network", "direct": "dev", "vdpa": "dev"}.get(interface.type or "")
+    if needed and (interface.source is None or getattr(interface.source, needed) is None):
+        c.problem(
+            interface,
+            f"interface of type '{interface.type}' has no <source> with an attribute '{needed}'",
+            f"<source {needed}='…'/>",
+            "source",
+        )
+    model = interface.model.type if interface.model is not None else None
+    if model is not None and not _MODEL_WORD.match(model):
+        c.problem(
+            interface.model,
+            f"attribute 'type' of element 'model' has the value '{model}'",
+            "a name of letters, digits, - and _",
+            "@type",
+        )
+    if (
+        interface.mtu is not None
+        and model is not None
+        and not model.startswith("virtio")
+        and interface.type in ("user",)
+    ):
+        c.problem(interface.mtu, "an interface of type 'user' has no 'mtu' of its own", "no <mtu>")
+    driver = interface.driver
+    if driver is not None and driver.name == "vhost" and model is not None and not model.startswith("virtio"):
+        c.problem(driver, f"driver 'vhost' is not for model '{model}'", "model virtio", "@name")
+
+
+def place(interface: Interface, facts: Facts) -> Want | None:
+    """Ask for a PCI slot or a USB port."""
+    model = interface.model.type if interface.model is not None else None
+    if isinstance(interface.address, CcwAddress) or (interface.type == "hostdev" and model is None and facts.s390):
+        return None
+    if model == "usb-net":
+        return WantUsb()
+    if model is not None and (model.startswith("virtio") or model in ("e1000e", "igb")):
+        return want_virtio(facts, model)
+    return want_legacy()
