@@ -39,7 +39,7 @@ def host(arch: str, given: dict[str, Any]) -> Host:
             re.sub(r"([a-z0-9])([A-Z][a-z])", r"\1_\2", snake)
             .lower()
             .replace("x509secret", "x509_secret")
-            .replace("tlsx509", "tls_x509")
+            .replace("tlsx509", "tls_x509").replace("x509verify", "x509_verify")
         )
         if snake in known:
             values[snake] = value

@@ -99,7 +99,7 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event) -> None:
 
 async def _index(service: Service) -> None:
     """Bring the index of all values up to date while nothing else is to be done."""
-    while True:  # noqa: ASYNC110 - it looks again after a pause, it waits for nothing
-        await asyncio.sleep(2)
-        while await service.in_store(service.store.catch_up, 20):
-            await asyncio.sleep(0.2)
+    pause = 2.0
+    while True:
+        await asyncio.sleep(pause)
+        pause = 0.2 if await service.in_store(service.store.catch_up, 20) else 2.0

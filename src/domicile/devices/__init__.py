@@ -41,13 +41,7 @@ _SLICES = (
 
 
 def _load() -> tuple[Family, ...]:
-    found = []
-    for name in _SLICES:
-        try:
-            found.append(importlib.import_module(f"domicile.devices.{name}").FAMILY)
-        except (ModuleNotFoundError, AttributeError):  # until every slice is there
-            continue
-    return tuple(found)
+    return tuple(importlib.import_module(f"domicile.devices.{name}").FAMILY for name in _SLICES)
 
 
 FAMILIES = _load()

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from domicile.base.errors import InvalidDocument
 from domicile.base.problem import Problem
-from domicile.devices import FAMILIES
+from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
 from domicile.domain import document
 from domicile.domain.address import pci, serial, usb
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.os import Os, OsType
-from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks
+from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks, together
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.facts import Completion
 from domicile.plan.host import Host
@@ -100,6 +100,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     """Run the rules in their order; addresses are given out only where nothing is wrong so far."""
     assert domain.devices is not None
     lists = domain.devices
+    together.as_given(domain, c)
     defaults.memory(domain, c)
     defaults.processors(domain, c)
     controllers.number(lists, c)
@@ -127,7 +128,9 @@ def _fill(domain: Domain, c: Completion) -> None:
     for family in FAMILIES:
         for device in getattr(lists, family.tag):
             family.check(device, c)
+    memory.assign_slots(lists.of(memory.MemoryDevice), c)
     checks.whole(domain, c)
+    together.check(domain, c)
     if not c.found:
         serial.assign(lists, c)
         pci.assign(lists, c)

@@ -22,7 +22,7 @@ class Memory(Element):
     unit: str | None = f.attr(
         "The unit of the amount; libvirt keeps KiB.", "数量的单位，libvirt 统一为 KiB。", guest=True
     )
-    slots: int | None = f.attr("How many modules can be plugged in.", "可插入的内存条数。", UINT, guest=True)
+    slots: int | None = f.attr("How many modules can be plugged in.", "可插入的内存条数。", UINT, guest=True, order=-1)
     dumpCore: bool | None = f.attr(
         "Whether a core dump of QEMU holds the guest's memory.", "QEMU 的核心转储是否包含客户机内存。", ON_OFF
     )

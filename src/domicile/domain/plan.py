@@ -51,9 +51,15 @@ def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int =
     aliases.assign(devices, p)
     items: list[Item] = []
     needs: list[Need] = []
+    once: set[Option] = set()
     for wish in _wishes(named, devices, p):
         if isinstance(wish, Need):
             needs.append(wish)
+        elif isinstance(wish, Option) and wish.flag == "-watchdog-action":
+            # One action for all watchdogs; every watchdog says it.
+            if not any(other.value == wish.value for other in once):
+                items.append(wish)
+            once.add(wish)
         else:
             items.append(wish)
     return Plan(named, devices.emulator or caps.binary, tuple(items), tuple(needs))

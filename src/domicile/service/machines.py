@@ -158,8 +158,9 @@ class Machines:
                         f"{need.origin}: network '{need.network}' is not known here; a bridge, or an entry under [networks] in the "
                         "configuration that names the bridge it means, would be accepted"
                     )
-                need = replace(need, bridge=bridge)
-            elif isinstance(need, Tap) and need.kind not in ("bridge", "ethernet"):
+                found.append(replace(need, bridge=bridge))
+                continue
+            if isinstance(need, Tap) and need.kind not in ("bridge", "ethernet"):
                 raise Unsupported(
                     f"{need.origin}: interfaces of type '{need.kind}' cannot be started yet; bridge, network and user can"
                 )
@@ -334,11 +335,8 @@ class Machines:
 
     async def autostart(self, author: Author) -> None:
         """Start what should start with the host, once for each boot of the host."""
-        marker = self._service.paths.run / "autostarted"
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        if marker.exists() and marker.read_text() == boot:
+        if not await asyncio.to_thread(_first_of_boot, self._service.paths.run / "autostarted"):
             return
-        marker.write_text(boot)
         for entry in self._service.registry:
             if entry.autostart and not entry.active:
                 try:
@@ -353,6 +351,15 @@ class Machines:
 
 def _policy(domain: Domain) -> Policy:
     return Policy(domain.on_poweroff or "destroy", domain.on_reboot or "restart", domain.on_crash or "destroy")
+
+
+def _first_of_boot(marker: Path) -> bool:
+    """Say whether this is the first daemon since the host booted, and note that it was."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    if marker.exists() and marker.read_text() == boot:
+        return False
+    marker.write_text(boot)
+    return True
 
 
 def _environment(home: Path) -> dict[str, str]:

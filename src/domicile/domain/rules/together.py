@@ -1,0 +1,67 @@
+"""What devices of one family may not be beside each other, and what they need of other families."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from domicile.devices import audio, hostdev, memory, video
+from domicile.devices.console import Console, mirrors
+from domicile.devices.graphics import complete as graphics
+from domicile.devices.graphics.model import Graphics
+from domicile.devices.input import Input
+from domicile.devices.parts.chardev import wants_spice
+from domicile.domain.domain import Domain
+from domicile.plan.facts import Completion
+
+
+def as_given(domain: Domain, c: Completion) -> None:
+    """Check what only the document as it was written shows, before anything is filled in."""
+    if domain.devices is not None:
+        for display in domain.devices.of(Graphics):
+            graphics.check_mirrors(display, c)
+
+
+def check(domain: Domain, c: Completion) -> None:
+    """Check each family as a whole."""
+    devices = domain.devices
+    if devices is None:
+        return
+    displays = devices.of(Graphics)
+    graphics.check_together(displays, c)
+    video.check_together(devices.of(video.Video), c)
+    audio.check_together(devices.of(audio.Audio), c)
+    memory.check_together(devices.of(memory.MemoryDevice), c)
+    hostdev.check_together(devices.of(hostdev.Hostdev), bool(displays), c)
+    _spice(domain, any(display.type == "spice" for display in displays), c)
+    _inputs(domain, c)
+    for console in devices.of(Console)[1:]:
+        if mirrors(console):
+            c.problem(console, "only the first <console> can be of target type 'serial'", "virtio", "target/@type")
+
+
+def _spice(domain: Domain, present: bool, c: Completion) -> None:
+    assert domain.devices is not None
+    if present:
+        return
+    for device in domain.devices.every():
+        if getattr(device, "type", None) in ("spicevmc", "spiceport") and wants_spice(cast("Any", device)):
+            kind = device.type  # type: ignore[attr-defined]
+            c.problem(
+                device,
+                f"<{device.shape.tag}> of type '{kind}' needs a display of type 'spice'",
+                "<graphics type='spice'/>",
+                "@type",
+            )
+
+
+def _inputs(domain: Domain, c: Completion) -> None:
+    assert domain.devices is not None
+    off = domain.features is not None and domain.features.ps2 is not None and domain.features.ps2.state is False
+    for device in domain.devices.of(Input):
+        if off and device.bus == "ps2":
+            c.problem(
+                device, "an input on bus 'ps2' needs the feature 'ps2', which is off", "bus='usb' or 'virtio'", "@bus"
+            )
+
+
+__all__ = ["as_given", "check"]
