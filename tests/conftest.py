@@ -1,0 +1,113 @@
+"""What tests of the pure core share: the capabilities of one QEMU, as recorded, and a domain's whole way without any I/O.
+
+core        reads, completes, plans and renders documents for QEMU 7.2 on x86_64 without KVM; identities are counted up
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domicile.base.errors import InvalidDocument
+from domicile.base.problem import Problem
+from domicile.domain import document
+from domicile.domain.complete import Completed, complete_text
+from domicile.domain.plan import Plan, plan_domain
+from domicile.plan.capabilities import Capabilities
+from domicile.plan.host import Host
+from domicile.qemu import render
+
+TESTS = Path(__file__).resolve().parent
+RECORDED = TESTS / "golden" / "qemu-7.2-x86_64.json.gz"
+
+
+def counted(form: str) -> Callable[[], str]:
+    """Make identities one after another, the same in every run."""
+    numbers = count(1)
+    return lambda: form.format(next(numbers))
+
+
+@dataclass
+class Core:
+    """The pure core beside one QEMU."""
+
+    caps: Capabilities = field(repr=False)
+
+    @cached_property
+    def with_kvm(self) -> Core:
+        """The same QEMU on a host whose KVM works: TCG's answers stand in for KVM's."""
+        caps = self.caps
+        machines, cpus, best = caps.machine_types["tcg"], caps.cpus["tcg"], caps.host_cpu["tcg"]
+        return Core(
+            replace(
+                caps,
+                kvm=True,
+                machine_types={"kvm": machines, "tcg": machines},
+                cpus={"kvm": cpus, "tcg": cpus},
+                host_cpu={"kvm": best, "tcg": best},
+            )
+        )
+
+    def host(self, **changes: Any) -> Host:
+        host = Host(
+            kvm=self.caps.kvm,
+            new_uuid=counted("00000000-0000-4000-8000-{:012x}"),
+            new_mac=counted("52:54:00:00:00:{:02x}"),
+        )
+        return replace(host, **changes)
+
+    def find(self, emulator: str | None, arch: str) -> Capabilities | None:
+        return self.caps if emulator is None and arch in ("x86_64", "i686") else self.caps.at(emulator or "")
+
+    def complete(self, xml: str | bytes, *, strict: bool = False, **host: Any) -> Completed:
+        return complete_text(xml, self.host(**host), self.find, strict=strict)
+
+    def completed(self, xml: str | bytes, *, secrets: bool = True, **host: Any) -> str:
+        """Give the completed document's text."""
+        return document.write(self.complete(xml, **host).domain, secrets=secrets)
+
+    def problems(self, xml: str | bytes, *, strict: bool = False) -> list[Problem]:
+        """Give what is wrong with a document that must be refused."""
+        with pytest.raises(InvalidDocument) as refused:
+            self.complete(xml, strict=strict)
+        assert refused.value.problems
+        return refused.value.problems
+
+    def plan(self, xml: str | bytes, *, number: int = -1, **host: Any) -> Plan:
+        return plan_domain(self.complete(xml, **host).domain, self.caps, self.host(**host), number=number)
+
+    def arguments(self, xml: str | bytes, **host: Any) -> list[render.Argument]:
+        return list(render.command_line(self.plan(xml, **host).items, self.caps.version))
+
+
+@pytest.fixture(scope="session")
+def core() -> Core:
+    return Core(Capabilities.from_json(gzip.decompress(RECORDED.read_bytes())))
+
+
+def sketch(
+    devices: str = "",
+    *,
+    machine: str = "q35",
+    kind: str = "qemu",
+    body: str = "",
+    name: str = "vm",
+    memory: str = "<memory>65536</memory>",
+) -> str:
+    """Write the smallest document around these devices."""
+    return (
+        f"<domain type='{kind}'><name>{name}</name>{memory}"
+        f"<os><type arch='x86_64' machine='{machine}'>hvm</type></os>{body}<devices>{devices}</devices></domain>"
+    )
+
+
+@pytest.fixture(scope="session", name="sketch")
+def sketch_fixture() -> Callable[..., str]:
+    return sketch
