@@ -93,6 +93,8 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
     backend = _ram_id(domain, p)
     if backend is not None:
         yield "memory-backend", backend
+    if domain.os is not None and domain.os.bios is not None and domain.os.bios.useserial:
+        yield "graphics", False
     if not _old_switches(p):
         for timer in domain.clock.timer if domain.clock is not None else ():
             if timer.name == "hpet" and timer.present is not None and p.x86:

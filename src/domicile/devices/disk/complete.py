@@ -207,13 +207,13 @@ def place(disk: Disk, facts: Facts) -> Want | None:
 
 
 def alias(disk: Disk, index: int, p: Planning) -> str:
-    """Name the disk by its bus and place; `index` counts virtio and USB disks."""
+    """Name the disk by its bus and place; virtio and USB disks by where their target's name stands in the alphabet."""
     bus = disk.target.bus if disk.target is not None else ""
+    dev = disk.target.dev if disk.target is not None else None
     address = disk.address
-    if bus == "virtio":
-        return f"virtio-disk{index}"
-    if bus == "usb":
-        return f"usb-disk{index}"
+    if bus in ("virtio", "usb"):
+        turn = index_of(dev) if dev else None
+        return f"{bus}-disk{index if turn is None else turn}"
     if isinstance(address, DriveAddress):
         if bus == "scsi" and p.controller_model("scsi", address.controller) == "lsilogic":
             return f"scsi{address.controller}-{address.bus}-{address.unit}"
