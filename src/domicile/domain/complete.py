@@ -102,6 +102,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     lists = domain.devices
     together.as_given(domain, c)
     defaults.memory(domain, c)
+    defaults.tuning(domain, c)
     defaults.processors(domain, c)
     controllers.number(lists, c)
     controllers.arrange(lists)

@@ -6,7 +6,7 @@ from typing import Any
 
 from domicile.base.errors import InvalidDocument
 from domicile.base.problem import Problem
-from domicile.domain.domain import Domain
+from domicile.domain.domain import QEMU, Domain
 from domicile.schema import read as reading
 from domicile.schema import write as writing
 
@@ -35,4 +35,10 @@ def read_stored(text: str) -> Domain:
 
 def write(domain: Domain, *, secrets: bool = True) -> str:
     """Write a document in libvirt's text form; without `secrets` passwords are left out."""
-    return writing.write(domain, secrets=secrets)
+    text = writing.write(domain, secrets=secrets)
+    if domain.qemu_commandline is not None or any(
+        value is not None for value in (domain.qemu_capabilities, domain.qemu_override, domain.qemu_deprecation)
+    ):
+        head, _, rest = text.partition(">")
+        text = f"{head} xmlns:qemu='{QEMU}'>{rest}"
+    return text

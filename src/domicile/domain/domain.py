@@ -14,11 +14,15 @@ from domicile.domain.features import Features
 from domicile.domain.memory import Memory, Vcpu, Vcpus
 from domicile.domain.os import Os
 from domicile.domain.power import ON_CRASH, ON_LOCKFAILURE, ON_POWEROFF, Pm
+from domicile.domain.tuning import BlkioTune, CpuTune, MemoryBacking, MemTune, NumaTune, Resource
 from domicile.schema import field as f
 from domicile.schema.field import KEY
 from domicile.schema.scalar import FILLED, INT, NAME, UINT, UUID, enum
 from domicile.schema.shape import Element, element
 from domicile.schema.verbatim import VERBATIM
+
+#: The namespace of what is said to QEMU itself.
+QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 D = TypeVar("D", bound=Device)
 TYPES = (
@@ -112,17 +116,27 @@ class Domain(Element):
     currentMemory: Memory | None = f.child(
         "What the balloon leaves the guest.", "气球留给客户机的内存。", Memory, effect="live"
     )
-    blkiotune: Any = f.raw("The host's scheduling of its disk traffic.", "主机对其磁盘流量的调度。", effect="live")
-    memtune: Any = f.raw("Limits on the host memory it takes.", "占用主机内存的上限。", effect="live")
-    memoryBacking: Any = f.raw("How its memory is held on the host.", "内存在主机上的存放方式。")
+    blkiotune: BlkioTune | None = f.child(
+        "The host's scheduling of its disk traffic.", "主机对其磁盘流量的调度。", BlkioTune, effect="live"
+    )
+    memtune: MemTune | None = f.child(
+        "Limits on the host memory it takes.", "占用主机内存的上限。", MemTune, effect="live"
+    )
+    memoryBacking: MemoryBacking | None = f.child(
+        "How its memory is held on the host.", "内存在主机上的存放方式。", MemoryBacking
+    )
     vcpu: Vcpu | None = f.child("How many virtual CPUs.", "虚拟 CPU 数量。", Vcpu)
     vcpus: Vcpus | None = f.child("The virtual CPUs one by one.", "各虚拟 CPU。", Vcpus)
     iothreads: int | None = f.leaf("How many threads serve disks.", "服务磁盘的线程数。", UINT)
     iothreadids: IoThreadIds | None = f.child("These threads one by one.", "各 I/O 线程。", IoThreadIds)
     defaultiothread: Any = f.raw("The thread for everything else.", "其余工作的线程。")
-    cputune: Any = f.raw("The host's scheduling of its CPUs.", "主机对其 CPU 的调度。", effect="live")
-    numatune: Any = f.raw("Which NUMA nodes of the host its memory is on.", "内存位于主机的哪些 NUMA 节点。")
-    resource: Any = f.raw("The control group it is in.", "所在的控制组。")
+    cputune: CpuTune | None = f.child(
+        "The host's scheduling of its CPUs.", "主机对其 CPU 的调度。", CpuTune, effect="live"
+    )
+    numatune: NumaTune | None = f.child(
+        "Which NUMA nodes of the host its memory is on.", "内存位于主机的哪些 NUMA 节点。", NumaTune
+    )
+    resource: Resource | None = f.child("The control group it is in.", "所在的控制组。", Resource)
     sysinfo: list[Any] = f.children(
         "What the guest reads about its maker.", "客户机读到的厂商信息。", VERBATIM, guest=True
     )
@@ -144,3 +158,17 @@ class Domain(Element):
     seclabel: list[Any] = f.children("How the host protects itself from it.", "主机的安全标签。", VERBATIM)
     keywrap: Any = f.raw("Key wrapping of s390.", "s390 的密钥包装。")
     launchSecurity: Any = f.raw("Protection of the guest from the host.", "保护客户机免受主机窥探。", guest=True)
+    qemu_commandline: Any = f.raw(
+        "Arguments and variables of your own for QEMU.",
+        "自行附加的 QEMU 参数与环境变量。",
+        name=f"{{{QEMU}}}commandline",
+    )
+    qemu_capabilities: Any = f.raw(
+        "Capabilities of QEMU to add or leave out.", "增减的 QEMU 能力。", name=f"{{{QEMU}}}capabilities"
+    )
+    qemu_override: Any = f.raw(
+        "Properties of devices set past the document.", "绕过文档设置的设备属性。", name=f"{{{QEMU}}}override"
+    )
+    qemu_deprecation: Any = f.raw(
+        "What QEMU does with deprecated things.", "QEMU 如何对待弃用功能。", name=f"{{{QEMU}}}deprecation"
+    )

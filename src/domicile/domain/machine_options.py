@@ -246,3 +246,19 @@ def _enlightenments(hyperv: Any) -> Iterator[tuple[str, Any]]:
 def _host_has(name: str, p: Planning) -> bool:
     host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
     return host is not None and host.props.get(feature_name(name)) is True
+
+
+def own_words(domain: Domain) -> Iterator[Item]:
+    """Yield the arguments that the owner adds by hand."""
+    if domain.qemu_commandline is not None:
+        for node in domain.qemu_commandline:
+            if isinstance(node.tag, str) and node.tag.endswith("}arg") and node.get("value") is not None:
+                yield Option(node.get("value"), None, origin="qemu:commandline")
+
+
+def own_variables(domain: Domain) -> dict[str, str]:
+    """Give the environment variables that the owner adds by hand."""
+    if domain.qemu_commandline is None:
+        return {}
+    nodes = [n for n in domain.qemu_commandline if isinstance(n.tag, str) and n.tag.endswith("}env")]
+    return {n.get("name"): n.get("value", "") for n in nodes if n.get("name")}

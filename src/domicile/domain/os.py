@@ -128,6 +128,6 @@ class Os(Element):
     dtb: str | None = f.leaf("A device tree.", "设备树。", guest=True)
     acpi: Any = f.raw("ACPI tables of your own.", "自带的 ACPI 表。")
     boot: list[Boot] = f.children("What to boot from, in order.", "启动设备，按次序。", Boot)
-    smbios: Smbios | None = f.child("Where system information comes from.", "系统信息来源。", Smbios)
     bootmenu: BootMenu | None = f.child("The firmware's menu.", "启动菜单。", BootMenu)
     bios: Bios | None = f.child("Settings of the BIOS.", "BIOS 设置。", Bios, keep_empty=False)
+    smbios: Smbios | None = f.child("Where system information comes from.", "系统信息来源。", Smbios)

@@ -84,6 +84,7 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
         yield from _family("controller", [k for k in controllers if k.type == kind], p)
     for tag in ORDER:
         yield from _family(tag, getattr(devices, tag, ()), p)
+    yield from machine_options.own_words(domain)
     if p.host.settings.sandbox:
         deny = tuple((word, "deny") for word in ("obsolete", "elevateprivileges", "spawn", "resourcecontrol"))
         yield Keyed("-sandbox", (("", "on"), *deny))

@@ -12,6 +12,8 @@ from lxml import etree
 from domicile.schema.shape import Element, Shape
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
+#: The prefixes of the namespaces that belong to the document itself.
+PREFIXES = {"http://libvirt.org/schemas/domain/qemu/1.0": "qemu"}
 _SPECIAL = frozenset("&<>'\"")
 _CONTROL = {c: None for c in range(32) if c not in (9, 10, 13)}
 
@@ -103,14 +105,24 @@ def _strip(node: Any) -> None:
         _strip(sub)
 
 
+def name_of(node: Any) -> str:
+    """Say an element's name with the prefix of its namespace, ``qemu:arg``; foreign prefixes become libvirt's own."""
+    found = etree.QName(node)
+    if found.namespace is None:
+        return found.localname
+    prefix = PREFIXES.get(found.namespace) or node.prefix
+    return f"{prefix}:{found.localname}" if prefix else found.localname
+
+
 def verbatim(node: Any, indent: str) -> list[str]:
     """Write an element nobody declared yet, in the form of the declared ones."""
-    head = indent + "<" + str(node.tag) + "".join(f" {name}='{escape(value)}'" for name, value in node.items())
+    tag = name_of(node)
+    head = indent + "<" + tag + "".join(f" {name}='{escape(value)}'" for name, value in node.items())
     text = (node.text or "").strip()
     if not len(node):
-        return [f"{head}>{escape(text)}</{node.tag}>" if text else head + "/>"]
+        return [f"{head}>{escape(text)}</{tag}>" if text else head + "/>"]
     lines = [head + ">"]
     for sub in node:
         if isinstance(sub.tag, str):
             lines += verbatim(sub, indent + "  ")
-    return [*lines, f"{indent}</{node.tag}>"]
+    return [*lines, f"{indent}</{tag}>"]

@@ -6,7 +6,7 @@ from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Control
 from domicile.devices.parts.bus import want_legacy, want_virtio
 from domicile.devices.parts.device import CcwAddress, Master
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.place import Pci, Want, WantPci
+from domicile.plan.place import Pci, Want, WantPci, WantUsb
 
 _COMPANIONS = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
 
@@ -136,6 +136,8 @@ def place(controller: Controller, facts: Facts) -> Want | None:
         return want_virtio(facts, model) if model.startswith("virtio") else want_legacy()
     if kind == "virtio-serial":
         return want_virtio(facts, model)
+    if kind == "ccid":
+        return WantUsb()
     if kind == "sata":
         return want_legacy()
     if kind == "ide":

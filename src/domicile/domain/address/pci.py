@@ -30,6 +30,10 @@ def assign(devices: DeviceLists, c: Completion) -> None:
     controllers = devices.of(Controller)
     top = max((k.index or 0 for k in controllers if k.type == "pci"), default=-1)
     if top < 0:
+        for device, want in wanting(devices, c):
+            if not want.optional:
+                what = f"machine type '{c.machine}' has no PCI bus for this '{device.shape.tag}'"
+                c.problem(device, what, "another machine type or model")
         return
     _dry_run(devices, top, c)
     if any(problem for _, _, problem in c.found):

@@ -18,6 +18,7 @@ def whole(domain: Domain, c: Completion) -> None:
     _processors(domain, c)
     _cpu(domain, c)
     _boot(domain, c)
+    _lifecycle(domain, c)
     if domain.devices is not None:
         _unique(domain, c)
 
@@ -124,6 +125,16 @@ def _cpu(domain: Domain, c: Completion) -> None:
         c.problem(
             cpu.model, f"attribute 'vendor_id' has the value '{vendor}'", "12 characters without a comma", "@vendor_id"
         )
+
+
+def _lifecycle(domain: Domain, c: Completion) -> None:
+    for slot in ("on_poweroff", "on_reboot", "on_crash"):
+        if getattr(domain, slot) == "rename-restart":
+            what = f"element '{slot}' has the value 'rename-restart', which QEMU does not have"
+            c.problem(domain, what, "destroy, restart, preserve", slot)
+    if domain.on_reboot == "destroy" and domain.on_poweroff == "restart":
+        what = "'on_reboot' is 'destroy' while 'on_poweroff' is 'restart': a guest could never power off"
+        c.problem(domain, what, "one of the two", "on_reboot")
 
 
 def _boot(domain: Domain, c: Completion) -> None:

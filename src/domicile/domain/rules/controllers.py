@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domicile.devices.controller import Controller, default_usb
 from domicile.devices.disk import Disk
-from domicile.devices.parts.device import DriveAddress, VirtioSerialAddress
+from domicile.devices.parts.device import CcidAddress, DriveAddress, VirtioSerialAddress
 from domicile.domain.domain import DeviceLists
 from domicile.plan.facts import Completion
 
@@ -112,6 +112,10 @@ def for_devices(devices: DeviceLists, c: Completion) -> None:
             if target is not None and target.type == "virtio":
                 ports = max(ports, device.address.controller if isinstance(device.address, VirtioSerialAddress) else 0)
     _up_to(devices, "virtio-serial", min(ports, 1000), c)
+    readers = -1
+    for card in getattr(devices, "smartcard", ()):
+        readers = max(readers, card.address.controller if isinstance(card.address, CcidAddress) else 0)
+    _up_to(devices, "ccid", min(readers, 1000), c)
 
 
 def _up_to(devices: DeviceLists, kind: str, highest: int, c: Completion) -> None:

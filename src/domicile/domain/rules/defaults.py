@@ -30,6 +30,25 @@ def memory(domain: Domain, c: Completion) -> None:
         c.default(domain, "currentMemory", amount, "all of the memory", "全部内存")
 
 
+def tuning(domain: Domain, c: Completion) -> None:
+    """Bring limits to KiB and say how firmly memory is placed."""
+    limits = domain.memtune
+    if limits is not None:
+        for slot in ("hard_limit", "soft_limit", "min_guarantee", "swap_hard_limit"):
+            amount: Memory | None = getattr(limits, slot)
+            wrong = amount.normalise() if amount is not None else None
+            if wrong is not None:
+                c.problem(amount, f"element '{slot}' has the {wrong}", "an amount in bytes, KiB, MiB, GiB, TiB")
+    placement = domain.numatune.memory if domain.numatune is not None else None
+    if placement is not None and placement.mode is None:
+        c.default(placement, "mode", "strict", "the nodes named and no others", "只用所列节点")
+    backing = domain.memoryBacking.hugepages if domain.memoryBacking is not None else None
+    for page in backing.page if backing is not None else []:
+        size = Memory(unit=page.unit, value=page.size)
+        if size.normalise() is None:
+            page.size, page.unit = size.value, "KiB"
+
+
 def processors(domain: Domain, c: Completion) -> None:
     """One CPU where none is counted, placed freely."""
     if domain.vcpu is None:
@@ -120,7 +139,7 @@ def _check_mode(domain: Domain, given: Cpu, c: Completion) -> None:
         c.default(given, "check", value, "as far as this kind of CPU can be compared", "按此类 CPU 可核对的程度")
     if (
         given.migratable is None
-        and given.mode in ("host-passthrough", "maximum")
+        and given.mode == "host-passthrough"
         and c.caps.has_property("max-x86_64-cpu", "migratable")
     ):
         c.default(given, "migratable", True, "guests may move", "客户机可能迁移")
