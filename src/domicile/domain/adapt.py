@@ -85,7 +85,7 @@ def adapt(text: str, around: Surroundings) -> Adapted:
         problems = []
     except InvalidDocument as error:
         problems = error.problems
-    return Adapted(adapted, work.found, problems)
+    return Adapted(adapted, sorted(work.found, key=lambda a: a.line), problems)
 
 
 @dataclass(slots=True)
