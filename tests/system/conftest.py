@@ -206,16 +206,16 @@ class Daemon:
         return console
 
     def guests(self) -> list[int]:
-        """List the QEMU processes of this daemon: their command lines name its root."""
+        """List the QEMU processes of this daemon: they work in a directory below its root."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and alive(int(entry.name)):
                 try:
-                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    home = (entry / "cwd").readlink()
                     image = (entry / "exe").readlink().name
                 except OSError:
                     continue
-                if "qemu-system" in image and any(str(self.root).encode() in word for word in words):
+                if "qemu-system" in image and home.is_relative_to(self.root):
                     found.append(int(entry.name))
         return found
 

@@ -91,7 +91,8 @@ def booted(now: Condition, *, paused: bool) -> Outcome:
     """QEMU is up and, unless it shall stay paused, its CPUs run."""
     said = Say(Kind.STARTED, Started.BOOTED)
     if paused:
-        return now.to(State.PAUSED, Paused.USER), (said, Say(Kind.SUSPENDED, Suspended.PAUSED))
+        then = replace(now, run=Running.UNPAUSED)
+        return then.to(State.PAUSED, Paused.USER), (said, Say(Kind.SUSPENDED, Suspended.PAUSED))
     return now.to(State.RUNNING, Running.BOOTED), (said,)
 
 

@@ -130,8 +130,23 @@ def _machines(caps: Capabilities) -> Iterator[Made]:
 
 
 def cpu_models(caps: Capabilities | None) -> list[str]:
-    """Name the CPU models a definition may ask for."""
-    return [] if caps is None else sorted(filter(named, caps.cpus[caps.accelerator()]))
+    """Name the CPU models a definition may ask for, those of no maker first."""
+    if caps is None:
+        return []
+    return sorted(filter(named, caps.cpus[caps.accelerator()]), key=lambda model: (_MAKERS.index(maker(model)), model))
+
+
+_MAKERS = ("unknown", "Intel", "AMD", "Hygon")
+_MADE_BY = {
+    "AMD": ("phenom", "athlon", "Opteron", "EPYC"),
+    "Hygon": ("Dhyana",),
+    "unknown": ("qemu", "kvm", "pentium", "486"),
+}
+
+
+def maker(model: str) -> str:
+    """Name the maker of the processor that an x86 CPU model is like."""
+    return next((maker for maker, heads in _MADE_BY.items() if model.startswith(heads)), "Intel")
 
 
 def named(model: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from domicile.base.errors import HostFailure, InvalidRequest, Unsupported
 from domicile.domain.domain import TYPES
@@ -14,7 +15,7 @@ from domicile.plan.capabilities import Capabilities, MachineType
 from domicile.plan.host import Host
 from domicile.schema.write import verbatim
 from domicile.service import firmware
-from domicile.service.capabilities_xml import ARCHITECTURES, named
+from domicile.service.capabilities_xml import ARCHITECTURES, maker, named
 from domicile.service.markup import E, Made
 
 Find = Callable[[str | None, str], Capabilities | None]
@@ -55,7 +56,7 @@ def settle(wish: Wish, host: Host, find: Find) -> _Settled:
     caps = find(wish.emulator, arch)
     if caps is None:
         if wish.emulator is not None:
-            raise HostFailure(f"Cannot check QEMU binary {wish.emulator}: it is missing or is no QEMU")
+            raise HostFailure(f"Cannot check QEMU binary {wish.emulator}: {_obstacle(wish.emulator)}")
         raise Unsupported(f"unable to find any emulator to serve '{arch}' architecture")
     if caps.arch != arch and (caps.arch, arch) != ("x86_64", "i686"):
         raise InvalidRequest(f"Emulator '{caps.binary}' does not support arch '{arch}'")
@@ -66,6 +67,14 @@ def settle(wish: Wish, host: Host, find: Find) -> _Settled:
     if machine is None or machine.name == "none":
         raise InvalidRequest(f"the machine '{wish.machine}' is not supported by emulator '{caps.binary}'")
     return _Settled(caps, arch, machine, kind == "kvm")
+
+
+def _obstacle(emulator: str) -> str:
+    try:
+        Path(emulator).stat()
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    return "it is no QEMU that answers"
 
 
 def write(wish: Wish, host: Host, find: Find) -> str:
@@ -122,17 +131,6 @@ def _memory(caps: Capabilities) -> list[str]:
     return [name for name, kind in objects.items() if caps.has_object(kind)]
 
 
-_MADE_BY = {
-    "AMD": ("phenom", "athlon", "Opteron", "EPYC"),
-    "Hygon": ("Dhyana",),
-    "unknown": ("qemu", "kvm", "pentium", "486"),
-}
-
-
-def _vendor(model: str) -> str:
-    return next((vendor for vendor, heads in _MADE_BY.items() if model.startswith(heads)), "Intel")
-
-
 def _cpu(s: _Settled) -> Made:
     passthrough = E.mode(name="host-passthrough", supported=_yes(s.kvm))
     if s.kvm:
@@ -146,7 +144,7 @@ def _cpu(s: _Settled) -> Made:
             continue
         usable = {True: "yes", False: "no", None: "unknown"}[model.usable]
         marks = {"usable": usable} | ({"deprecated": "yes"} if model.deprecated else {})
-        custom.append(E.model(model.name, **marks, vendor=_vendor(model.name) if x86 else "unknown"))
+        custom.append(E.model(model.name, **marks, vendor=maker(model.name) if x86 else "unknown"))
     host_model = E.mode(name="host-model", supported=_yes(s.kvm and x86))
     if s.kvm and x86:
         host_model.append(E.model("qemu64" if s.caps.cpu("kvm64", True) is None else "kvm64", fallback="allow"))

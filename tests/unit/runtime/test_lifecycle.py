@@ -39,6 +39,8 @@ def test_start() -> None:
     assert [*effects, *more] == [Say(Kind.RESUMED, 0), Say(Kind.STARTED, 0)]
     now, more = booted(starting, paused=True)
     assert (now.state, now.reason) == (State.PAUSED, Paused.USER)
+    now, _ = run(now, ("RESUME", {}))
+    assert (now.state, now.reason) == (State.RUNNING, Running.UNPAUSED)
 
 
 def test_a_reset_while_starting_is_not_told() -> None:

@@ -14,7 +14,7 @@ from domicile.api.libvirt.flags import Create, known
 from domicile.api.libvirt.reference import entry_of, machine_of, reference
 from domicile.api.libvirt.registry import Registry
 from domicile.base import tasks
-from domicile.base.errors import DomicileError, Unsupported, WrongState
+from domicile.base.errors import DomicileError, WrongState
 from domicile.rpc.calls import domain
 from domicile.rpc.types import Domain
 
@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 _START = Create.PAUSED | Create.AUTODESTROY | Create.BYPASS_CACHE | Create.FORCE_BOOT | Create.RESET_NVRAM
 _TRANSIENT = Create.PAUSED | Create.AUTODESTROY | Create.VALIDATE | Create.RESET_NVRAM
 _GRACEFUL = 1
-# Source: virDomainShutdownFlagValues and virDomainRebootFlagValues, which agree.
-MODES = {0: "", 1: "acpi", 2: "agent", 4: "initctl", 8: "signal", 16: "paravirt"}
+# Source: virDomainShutdownFlagValues and virDomainRebootFlagValues, which agree; the others are for containers.
+_ACPI, _AGENT = 1, 2
+ARGUMENT_UNSUPPORTED = 74
 
 
 @handlers.handle(domain.domain_create_with_flags)
@@ -84,7 +85,7 @@ async def _end_with(conn: Session[Service], entry: Entry, id: int) -> None:
 @handlers.handle(domain.domain_shutdown_flags)
 async def shutdown_flags(conn: Session[Service], dom: Domain, flags: int) -> None:
     """Ask the guest to power off."""
-    known(flags, 31, "domain_shutdown_flags")
+    known(flags, _ACPI | _AGENT, "domain_shutdown_flags")
     await _shutdown(conn, dom, flags)
 
 
@@ -102,18 +103,16 @@ async def _shutdown(conn: Session[Service], dom: Domain, flags: int) -> None:
 @handlers.handle(domain.domain_reboot)
 async def reboot(conn: Session[Service], dom: Domain, flags: int) -> None:
     """Ask the guest to restart."""
-    known(flags, 31, "domain_reboot")
+    known(flags, _ACPI | _AGENT, "domain_reboot")
     entry, _ = machine_of(conn, dom)
     await conn.context.reboot(entry, author(conn, "reboot"), mode=_mode(flags))
 
 
 def _mode(flags: int) -> str:
-    """Name the way of asking; of several given, the button is the one that can be pressed."""
-    if flags & 28 and not flags & 3:
-        raise Unsupported(
-            f"shutdown mode {MODES.get(flags, str(flags))} is not for this kind of guest; acpi and agent are"
-        )
-    return MODES.get(flags, "acpi")
+    """Name the way of asking; of several ways the button is the one that can be pressed."""
+    if flags == _AGENT:
+        raise DomicileError("QEMU guest agent is not configured", code=ARGUMENT_UNSUPPORTED)
+    return "acpi" if flags else ""
 
 
 @handlers.handle(domain.domain_reset)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from domicile.api.libvirt.flags import known, of_config
 from domicile.api.libvirt.reference import entry_of, machine_of
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import FROM_DOMAIN, InvalidRequest, WrongState
+from domicile.base.errors import FROM_DOMAIN, DomicileError, InvalidRequest, WrongState
 from domicile.rpc.calls import domain_tune as calls
 from domicile.rpc.records import InterfaceStats, MemoryStat, VcpuInfo
 from domicile.rpc.types import Domain
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from domicile.service.service import Service
 
 handlers: Registry[Service] = Registry()
+ARGUMENT_UNSUPPORTED = 74
 _MAXIMUM, _GUEST = 4, 8
 _RUNNING = 1
 # Source: virDomainMemoryStatTags.
@@ -36,7 +37,7 @@ def get_vcpus_flags(conn: Session[Service], dom: Domain, flags: int) -> int:
     if flags & _GUEST:
         if entry.machine is None:
             raise InvalidRequest("the guest's own count can only be had of a running domain")
-        raise WrongState("domain is not running the guest agent")
+        raise DomicileError("QEMU guest agent is not configured", code=ARGUMENT_UNSUPPORTED)
     summary = entry.stored_summary if config else entry.summary
     count: int = summary["vcpus_max" if flags & _MAXIMUM else "vcpus"]
     return count
