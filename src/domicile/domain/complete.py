@@ -14,10 +14,10 @@ from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
 from domicile.domain import document
-from domicile.domain.address import pci, serial, usb
+from domicile.domain.address import drive, pci, serial, usb
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.os import Os, OsType
-from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks, together
+from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks, inactive, together
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.facts import Completion
 from domicile.plan.host import Host
@@ -103,6 +103,8 @@ def _fill(domain: Domain, c: Completion) -> None:
     together.as_given(domain, c)
     defaults.memory(domain, c)
     defaults.tuning(domain, c)
+    defaults.labels(domain)
+    inactive.forget_run(domain)
     defaults.processors(domain, c)
     controllers.number(lists, c)
     controllers.arrange(lists)
@@ -119,6 +121,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     devices.watchdog(domain, c)
     devices.audio(domain, c)
     consoles.finish(domain, c)
+    drive.assign(lists, c)
     controllers.for_devices(lists, c)
     for controller in lists.controller:  # type: ignore[attr-defined]
         FAMILIES[1].defaults(controller, c)

@@ -123,7 +123,7 @@ class Domain(Element):
         "Limits on the host memory it takes.", "占用主机内存的上限。", MemTune, effect="live"
     )
     memoryBacking: MemoryBacking | None = f.child(
-        "How its memory is held on the host.", "内存在主机上的存放方式。", MemoryBacking
+        "How its memory is held on the host.", "内存在主机上的存放方式。", MemoryBacking, keep_empty=False
     )
     vcpu: Vcpu | None = f.child("How many virtual CPUs.", "虚拟 CPU 数量。", Vcpu)
     vcpus: Vcpus | None = f.child("The virtual CPUs one by one.", "各虚拟 CPU。", Vcpus)

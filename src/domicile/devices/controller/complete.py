@@ -62,8 +62,6 @@ def default_scsi(facts: Facts) -> str:
 def default_usb(facts: Facts) -> str | None:
     """Name the USB controller for a machine whose owner named none; None where libvirt names none."""
     if facts.i440fx or facts.arch in ("i686", "x86_64"):
-        if facts.q35 and facts.host.libvirt >= (10, 9):
-            return "qemu-xhci"
         return "piix3-uhci" if facts.caps.has_device("piix3-usb-uhci") else None
     if facts.pseries:
         return "qemu-xhci" if facts.caps.has_device("qemu-xhci") else "pci-ohci"

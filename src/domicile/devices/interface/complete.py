@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from domicile.devices.interface.model import TYPES, Interface, InterfaceModel, Mac
 from domicile.devices.parts.bus import want_legacy, want_virtio
@@ -33,6 +34,9 @@ def defaults(interface: Interface, c: Completion) -> None:
                 "the card this machine type's guests know",
                 "此机型的客户机认识的网卡",
             )
+    port = interface.virtualport
+    if port is not None and port.get("type") == "openvswitch":
+        _openvswitch(port, c)
     target = interface.target
     if (
         target is not None
@@ -41,6 +45,16 @@ def defaults(interface: Interface, c: Completion) -> None:
         and target.dev.startswith(("vnet", "macvtap", "macvlan"))
     ):
         interface.target = None
+
+
+def _openvswitch(port: Any, c: Completion) -> None:
+    """Give a port of Open vSwitch the identity it is known by there."""
+    parameters = port.find("parameters")
+    if parameters is None:
+        parameters = port.makeelement("parameters", {})
+        port.append(parameters)
+    if parameters.get("interfaceid") is None:
+        parameters.set("interfaceid", c.host.new_uuid())
 
 
 def default_model(facts: Facts) -> str | None:

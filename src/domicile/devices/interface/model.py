@@ -78,13 +78,13 @@ class InterfaceSource(Element):
     portgroup: str | None = f.attr("The network's group of settings.", "网络的设置分组。")
     bridge: str | None = f.attr("The host's bridge.", "主机的网桥。", FILLED)
     dev: str | None = f.attr("The host's device.", "主机的网络设备。", FILLED)
-    mode: str | None = f.attr(
-        "How a macvtap shares its device, or who listens on a socket.", "macvtap 的共享方式，或由谁监听套接字。"
-    )
     type: str | None = f.attr(
         "The kind of socket of a vhost-user interface.", "vhost-user 套接字的种类。", enum("unix")
     )
     path: str | None = f.attr("The socket.", "套接字路径。")
+    mode: str | None = f.attr(
+        "How a macvtap shares its device, or who listens on a socket.", "macvtap 的共享方式，或由谁监听套接字。"
+    )
     address: str | None = f.attr("The address of a tunnel.", "隧道地址。", FILLED)
     port: int | None = f.attr("The port of a tunnel.", "隧道端口。", PUINT)
     name: str | None = f.attr("The internal network.", "内部网络。")

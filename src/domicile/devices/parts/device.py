@@ -44,8 +44,8 @@ class PciAddress(Element):
 
     @property
     def given(self) -> bool:
-        """Whether a place is named, not only the kind of address."""
-        return self.slot is not None or self.bus is not None or self.domain is not None or self.function is not None
+        """Whether a place is named: all zero says no more than the kind of address."""
+        return bool(self.domain or self.bus or self.slot)
 
 
 @element("address", "驱动器地址")

@@ -59,7 +59,9 @@ class Bus:
         if by_owner:
             if wants & _ENDPOINTS and (self.offers & _ENDPOINTS or self.model == "pcie-root"):
                 return True
-            return bool(self.offers & wants & KINDS) or bool(self.model == "pcie-root" and wants & Pci.PCIE_TO_PCI)
+            return bool(self.offers & wants & KINDS) or bool(
+                self.model == "pcie-root" and wants & (Pci.PCIE_TO_PCI | Pci.PCI_BRIDGE)
+            )
         if wants & Pci.HOTPLUG and not self.offers & Pci.HOTPLUG and wants & _ENDPOINTS:
             return False
         return bool(self.offers & wants & KINDS)

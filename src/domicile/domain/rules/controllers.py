@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from domicile.devices.controller import Controller, default_usb
 from domicile.devices.disk import Disk
+from domicile.devices.hostdev import Hostdev
 from domicile.devices.parts.device import CcidAddress, DriveAddress, VirtioSerialAddress
 from domicile.domain.domain import DeviceLists
 from domicile.plan.facts import Completion
@@ -74,9 +75,7 @@ def built_in(devices: DeviceLists, c: Completion) -> None:
         c.add(controller, "the machine type has it built in or by default", "该机型内建或默认带有")
 
     if c.pci and c.x86 and not any(k.type == "usb" for k in controllers):
-        model = default_usb(c)
-        if c.q35 and model == "piix3-uhci" and c.host.libvirt < (10, 9):
-            model = _old_q35_usb(add)
+        model = "qemu-xhci" if c.q35 and c.caps.has_device("qemu-xhci") else default_usb(c)
         if model is not None:
             add(type="usb", index=0, model=model)
     if c.q35 and missing("sata"):
@@ -87,15 +86,6 @@ def built_in(devices: DeviceLists, c: Completion) -> None:
         add(type="pci", index=0, model="pci-root")
 
 
-def _old_q35_usb(add: object) -> str | None:
-    """Add what libvirt before 10.9 gave a q35 machine: the chipset's USB 2 controller with its companions."""
-    for model, start in (("ich9-ehci1", None), ("ich9-uhci1", 0), ("ich9-uhci2", 2), ("ich9-uhci3", 4)):
-        from domicile.devices.parts.device import Master
-
-        add(type="usb", index=0, model=model, master=None if start is None else Master(startport=start))  # type: ignore[operator]
-    return None
-
-
 def for_devices(devices: DeviceLists, c: Completion) -> None:
     """Add the controllers that disks and channels are on."""
     needed = {"scsi": -1, "fdc": -1, "ide": -1, "sata": -1}
@@ -103,6 +93,9 @@ def for_devices(devices: DeviceLists, c: Completion) -> None:
         bus = disk.target.bus if disk.target is not None else None
         if bus in needed and isinstance(disk.address, DriveAddress):
             needed[bus] = max(needed[bus], disk.address.controller)
+    for hostdev in devices.of(Hostdev):
+        if hostdev.type == "scsi" and isinstance(hostdev.address, DriveAddress):
+            needed["scsi"] = max(needed["scsi"], hostdev.address.controller)
     for kind, highest in needed.items():
         _up_to(devices, kind, min(highest, 1000), c)
     ports = -1

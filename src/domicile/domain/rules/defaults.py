@@ -23,11 +23,19 @@ def memory(domain: Domain, c: Completion) -> None:
                 amount, f"element '{slot}' has the {wrong}", "an amount below 8 EiB in bytes, KiB, MiB, GiB, TiB…"
             )
             amount.value = None
+    nodes(domain, c)
     if domain.memory is None or domain.memory.value is None:
         return
     if domain.currentMemory is None or not domain.currentMemory.value:
         amount = Memory(unit="KiB", value=domain.memory.value)
         c.default(domain, "currentMemory", amount, "all of the memory", "全部内存")
+
+
+def labels(domain: Domain) -> None:
+    """Say of a label that asks for none that no driver is meant."""
+    for node in domain.seclabel:
+        if node.get("type") == "none" and node.get("model") is None:
+            node.set("model", "none")
 
 
 def tuning(domain: Domain, c: Completion) -> None:
@@ -47,6 +55,26 @@ def tuning(domain: Domain, c: Completion) -> None:
         size = Memory(unit=page.unit, value=page.size)
         if size.normalise() is None:
             page.size, page.unit = size.value, "KiB"
+
+
+def nodes(domain: Domain, c: Completion) -> None:
+    """Number the guest's NUMA nodes and bring their memory to KiB; together they are the memory."""
+    numa = domain.cpu.numa if domain.cpu is not None else None
+    if numa is None:
+        return
+    for index, cell in enumerate(numa.cell):
+        if cell.id is None:
+            c.allocate(cell, "id", index, "its place in the list", "在列表中的次序")
+        size = Memory(unit=cell.unit, value=cell.memory)
+        wrong = size.normalise()
+        if wrong is not None:
+            c.problem(cell, f"element 'cell' has the {wrong}", "an amount in bytes, KiB, MiB, GiB, TiB", "@memory")
+        cell.memory, cell.unit = size.value, "KiB"
+    total = sum(cell.memory or 0 for cell in numa.cell)
+    if total and domain.memory is not None:
+        domain.memory.value = total
+    elif total:
+        c.default(domain, "memory", Memory(unit="KiB", value=total), "what its NUMA nodes have", "其 NUMA 节点之和")
 
 
 def processors(domain: Domain, c: Completion) -> None:
@@ -122,8 +150,8 @@ def cpu(domain: Domain, c: Completion) -> None:
         given.model = None
     elif given.mode == "host-model":
         given.match = None
-        if given.model is not None and given.model.fallback is None:
-            given.model.fallback = "allow"
+        if given.model is not None and given.model.name is None and given.model.vendor_id is None:
+            given.model = None if given.model.fallback != "forbid" else given.model
     for feature in given.feature:
         if feature.policy is None:
             c.default(feature, "policy", "require", "a feature named is a feature needed", "列出的特性即为必需")

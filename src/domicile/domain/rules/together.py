@@ -30,6 +30,10 @@ def check(domain: Domain, c: Completion) -> None:
     graphics.check_together(displays, c)
     video.check_together(devices.of(video.Video), c)
     audio.check_together(devices.of(audio.Audio), c)
+    if not any(display.type == "spice" for display in displays):
+        for backend in devices.of(audio.Audio):
+            if backend.type == "spice":
+                c.problem(backend, "audio of type 'spice' needs a display of type 'spice'", "type='none'", "@type")
     memory.check_together(devices.of(memory.MemoryDevice), c)
     hostdev.check_together(devices.of(hostdev.Hostdev), bool(displays), c)
     _spice(domain, any(display.type == "spice" for display in displays), c)

@@ -1,0 +1,26 @@
+"""What belongs to a running machine only, and is dropped from a definition that was copied from one."""
+
+from __future__ import annotations
+
+from domicile.devices.disk import Disk
+from domicile.domain.domain import Domain
+
+_OWN = "ua-"
+
+
+def forget_run(domain: Domain) -> None:
+    """Drop the id, the names devices had in the run, and the numbers of disk layers; names of the owner's own stay."""
+    domain.id = None
+    devices = domain.devices
+    if devices is None:
+        return
+    for device in devices.every():
+        if device.alias is not None and not device.alias.name.startswith(_OWN):
+            device.alias = None
+    for disk in devices.of(Disk):
+        if disk.source is not None:
+            disk.source.index = None
+        layer = disk.backingStore
+        while layer is not None:
+            layer.index = None
+            layer = layer.backingStore
