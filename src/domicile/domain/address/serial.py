@@ -22,7 +22,7 @@ def assign(devices: DeviceLists, c: Completion) -> None:
             if not isinstance(want, WantVirtioSerial):
                 continue
             address = device.address
-            if isinstance(address, VirtioSerialAddress) and address.port:
+            if isinstance(address, VirtioSerialAddress) and _is_given(address, want, used):
                 taken = used.setdefault(address.controller, set())
                 if address.port in taken:
                     c.problem(
@@ -31,11 +31,18 @@ def assign(devices: DeviceLists, c: Completion) -> None:
                         "a free port",
                         "@port",
                     )
-                taken.add(address.port)
+                taken.add(address.port or 0)
             elif address is None or isinstance(address, VirtioSerialAddress):
                 wanting.append((device, want.console))
     for device, console in wanting:
         _give(device, console, used, devices, c)
+
+
+def _is_given(address: VirtioSerialAddress, want: WantVirtioSerial, used: dict[int, set[int]]) -> bool:
+    """Say whether an address names a port; 0 names one only for the first console of a controller."""
+    if address.port == 0:
+        return want.console and 0 not in used.get(address.controller, ())
+    return address.port is not None
 
 
 def _give(device: Device, console: bool, used: dict[int, set[int]], devices: DeviceLists, c: Completion) -> None:
