@@ -122,13 +122,13 @@ def run(arguments: list[str] | None = None) -> None:
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as error:
-        _complain(state, error.format_message(), error)
+        _complain(error.format_message(), error)
         status = error.exit_code
     except InvalidDocument as error:
-        _complain(state, error.message)
+        _complain(error.message.removeprefix("XML error: "))
         status = 1
     except DomicileError as error:
-        _complain(state, " ".join(error.message.split()))
+        _complain(" ".join(error.message.split()))
         status = 1
     except KeyboardInterrupt:
         status = 130
@@ -139,7 +139,7 @@ def run(arguments: list[str] | None = None) -> None:
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
-def _complain(state: State, message: str, error: Any = None) -> None:
+def _complain(message: str, error: Any = None) -> None:
     """Say what went wrong on standard error: a line for each thing."""
     from domicile.cli import screen
 

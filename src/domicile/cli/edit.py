@@ -47,7 +47,7 @@ def edit_(vm: str, author: bool, strict: bool, why: str | None) -> None:
                 with connection.connect(state()) as client:
                     done = definition.define(client, text, strict=strict, why=why, head=shown["revision"])
             except InvalidDocument as error:
-                for line in error.message.splitlines():
+                for line in error.message.removeprefix("XML error: ").splitlines():
                     screen.complain(line)
                 if not (sys.stdin.isatty() and click.confirm(say("edit_again"), default=True, err=True)):
                     raise click.exceptions.Exit(1) from None

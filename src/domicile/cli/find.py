@@ -11,17 +11,9 @@ from domicile.cli import connection, screen
 from domicile.cli.command import Argument, Option, command, state
 from domicile.cli.connection import calls
 from domicile.cli.words import say
+from domicile.domain.leaves import PLACES
 from domicile.rpc.client import Client
 
-#: Where the values of each kind stand, for questions that are not about equality.
-PATHS = {
-    "name": "name", "uuid": "uuid", "title": "title", "type": "@type", "arch": "os/type/@arch", "machine": "os/type/@machine",
-    "cpu": "cpu/model", "emulator": "devices/emulator", "kernel": "os/kernel", "initrd": "os/initrd", "loader": "os/loader",
-    "firmware": "os/@firmware", "mac": "devices/interface/mac/@address", "bridge": "devices/interface/source/@bridge",
-    "network": "devices/interface/source/@network", "dev": "devices/interface/source/@dev", "nic": "devices/interface/target/@dev",
-    "disk": "devices/disk/source/@*", "serial": "devices/disk/serial", "wwn": "devices/disk/wwn",
-    "display": "devices/graphics/@type", "port": "devices/graphics/@port", "channel": "devices/channel/target/@name",
-}  # fmt: skip
 #: What a lone word may be.
 _GUESSES = ("name", "bridge", "network", "machine", "cpu", "nic", "title", "dev", "disk")
 _QUESTION = re.compile(r"(?P<path>[\w@*/\[\].:-]+?)\s*(?P<op>!=|=|<|>|~|\scontains\s)\s*(?P<value>.*)\Z", re.DOTALL)
@@ -70,8 +62,8 @@ def questions(words: tuple[str, ...]) -> list[Question]:
 def _of(what: str, op: str, value: str) -> Question:
     if what == "mac":
         value = ids.parse_mac(value) or value
-    if what in PATHS:
-        return Question(what, "", value) if op == "=" else Question(PATHS[what], op, value)
+    if what in PLACES:
+        return Question(what, "", value) if op == "=" else Question(PLACES[what], op, value)
     return Question(what, op, value)
 
 

@@ -195,7 +195,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "x_safe_yes": ("Safe to change", "可以修改"),
     "x_safe_care": ("The guest sees a change", "客户机能察觉改动"),
     "x_safe_no": ("Leave it: it is the identity, another value makes another thing", "请勿修改：它是标识，换值即成另一事物"),
-    "x_when_live": ("; counts now.", "；立即生效。"),
+    "x_when_live": ("; can take effect while it runs.", "；可在运行时生效。"),
     "x_when_start": ("; counts at the next start.", "；下次启动生效。"),
     "x_when_never": (".", "。"),
     "x_became": ("QEMU", "QEMU"),

@@ -14,10 +14,12 @@ import msgspec
 from domicile.base.errors import InvalidDocument, NotFound
 from domicile.domain import compare, document, explain, provenance
 from domicile.domain.complete import complete_text
+from domicile.schema import tree
 
 if TYPE_CHECKING:
     from domicile.base.problem import Problem
     from domicile.domain.complete import Completed
+    from domicile.schema.shape import Element
     from domicile.service.entry import Entry
     from domicile.service.service import Service
     from domicile.store.values import Action, Match, Revision
@@ -186,9 +188,25 @@ def matches(found: Iterable[Match], limit: int = 0) -> list[Answer]:
     return listed[:limit] if limit else listed
 
 
-def defined(entry: Entry, n: int, report: Iterable[Any], *, created: bool) -> Answer:
-    """Say what a define did."""
-    return {**brief(entry), "revision": n, "created": created, "report": [asdict(e) for e in report]}
+def defined(service: Service, entry: Entry, n: int, report: Iterable[Any], *, created: bool) -> Answer:
+    """Say what a define did; what was generated stands in the document's order, whole elements as they are written."""
+    domain = service.domain(entry, inactive=True)
+    places = {path: (number, element) for number, (path, element) in enumerate(tree.places(domain))}
+    lines = []
+    for item in report:
+        line = asdict(item)
+        number, element = places.get(item.path) or places.get(item.path.rpartition("/")[0], (0, domain))
+        if not item.value and item.path in places:
+            line["value"] = _short(element)
+        lines.append((number, line))
+    lines.sort(key=lambda found: found[0])
+    return {**brief(entry), "revision": n, "created": created, "report": [line for _, line in lines]}
+
+
+def _short(element: Element) -> str:
+    """Give an element's own line, or its leaves in one line."""
+    first, *rest = compare.shown(element).splitlines()
+    return first if not rest else " ".join(f"{path.lstrip('@')}={value}" for path, value in tree.leaves(element))
 
 
 def actions(found: Iterable[Action]) -> list[Answer]:

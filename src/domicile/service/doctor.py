@@ -45,6 +45,11 @@ async def examine(paths: Paths) -> list[Finding]:
 def _kvm(runs: kvm.Kvm) -> Finding:
     if runs.works:
         return Finding("kvm", "good", runs.reason, "虚拟 CPU 已实际运行" if runs.verified else "可打开 /dev/kvm")
+    if "may not be opened" in runs.reason:
+        return Finding(
+            "kvm", "bad", "/dev/kvm may not be opened by this user", "当前用户无权打开 /dev/kvm",
+            "add the user to the group kvm: usermod -aG kvm USER", "将用户加入 kvm 组：usermod -aG kvm 用户名",
+        )  # fmt: skip
     return Finding(
         "kvm", "bad", f"KVM does not work: {runs.reason}", f"KVM 不可用：{runs.reason}",
         "guests run by emulation (type='qemu'), many times slower; enable virtualization in the firmware or on the outer host",

@@ -15,7 +15,7 @@ from domicile import __version__
 from domicile.api.libvirt.author import author
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import Conflict, NotFound, WrongState
-from domicile.domain.leaves import KINDS
+from domicile.domain.leaves import INDEXED, PLACES
 from domicile.host import inspect, tap
 from domicile.rpc.calls import domicile as calls
 from domicile.schema import read
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 json = msgspec.json.encode
-_PLACES = {"name": "name", "uuid": "uuid", "type": "@type", "arch": "os/type/@arch", "machine": "os/type/@machine"} | {
-    "title": "title", "emulator": "devices/emulator", "kernel": "os/kernel", "initrd": "os/initrd", "loader": "os/loader",
-    "firmware": "os/@firmware", "cpu": "cpu/model", "serial": "devices/disk/serial", "wwn": "devices/disk/wwn",
-    "nic": "devices/interface/target/@dev", "display": "devices/graphics/@type", "channel": "devices/channel/target/@name",
-}  # fmt: skip
 
 
 @handlers.handle(calls.host_info)
@@ -48,6 +43,7 @@ def host_info(conn: Session[Service]) -> bytes:
             "kvm": service.host.kvm,
             "privileged": service.host.privileged,
             "bridges": tap.bridges(),
+            "networks": sorted(service.machines.networks),
             "emulators": {arch: str(path) for arch, path in service.emulators.usual().items()},
             "state": str(service.paths.state),
             "log": str(service.paths.log),
@@ -115,7 +111,7 @@ async def rollback(conn: Session[Service], domain: str, revision: int, why: str 
     """Make an old revision the newest again."""
     entry = conn.context.find_entry(domain)
     done = await conn.context.rollback(entry, revision, author(conn, "rollback"), why or "")
-    return json(answers.defined(done.entry, done.revision, done.report, created=False))
+    return json(answers.defined(conn.context, done.entry, done.revision, done.report, created=False))
 
 
 @handlers.handle(calls.undelete)
@@ -127,11 +123,11 @@ async def undelete(conn: Session[Service], domain: str, revision: int, why: str 
 @handlers.handle(calls.find)
 async def find(conn: Session[Service], kind: str, value: str, limit: int) -> bytes:
     """Find domains by what they are commonly looked up by."""
-    if kind not in KINDS:
-        raise NotFound(f"nothing is looked up by '{kind}' (accepted: {', '.join(sorted(KINDS))}, or path=value)")
-    if kind in _PLACES:
-        return json(answers.matches(await conn.context.find_leaf(_PLACES[kind], "=", value), limit))
-    return json(answers.matches(await conn.context.find(kind, value), limit))
+    if kind in INDEXED:
+        return json(answers.matches(await conn.context.find(kind, value), limit))
+    if kind not in PLACES:
+        raise NotFound(f"nothing is looked up by '{kind}' (accepted: {', '.join(sorted(PLACES))}, or path=value)")
+    return json(answers.matches(await conn.context.find_leaf(PLACES[kind], "=", value), limit))
 
 
 @handlers.handle(calls.find_leaf)
@@ -169,7 +165,7 @@ async def define_report(conn: Session[Service], xml: str, strict: int, why: str 
     done = await conn.context.define(
         xml, author(conn, kind), strict=bool(strict), why=why or "", expect_head=expect_head or None, kind=kind
     )
-    return json(answers.defined(done.entry, done.revision, done.report, created=done.created))
+    return json(answers.defined(conn.context, done.entry, done.revision, done.report, created=done.created))
 
 
 @handlers.handle(calls.check)
@@ -190,7 +186,7 @@ async def import_domain(conn: Session[Service], xml: str, origin: str, autostart
     done = await service.define(xml, by, why=f"imported from {origin}", kind="import")
     if autostart:
         await service.set_autostart(done.entry, True, by)
-    return json(answers.defined(done.entry, done.revision, done.report, created=done.created))
+    return json(answers.defined(conn.context, done.entry, done.revision, done.report, created=done.created))
 
 
 @handlers.handle(calls.log)
