@@ -7,8 +7,10 @@ from typing import Any
 
 from domicile.domain.cpu import Cpu
 from domicile.domain.domain import Domain
+from domicile.domain.features import Enlightenment, Hyperv, Kvm
 from domicile.plan.facts import Planning
 from domicile.plan.qemu import Item, Keyed, Option, Structured
+from domicile.schema.tree import steps
 
 Pairs = list[tuple[str, Any]]
 # libvirt's name of a CPU feature → QEMU's, where dashes are not the only difference.
@@ -18,7 +20,7 @@ _FEATURES = {"pclmuldq": "pclmulqdq", "sse4_1": "sse4.1", "sse4_2": "sse4.2"}
 def options(domain: Domain, p: Planning) -> Iterator[Item]:
     """Yield the options that stand before all devices, in libvirt's order."""
     yield Keyed("-machine", tuple(_machine(domain, p)), origin="os/type")
-    yield Keyed("-accel", (("", "kvm" if p.accel == "kvm" else "tcg"),), origin="@type")
+    yield Keyed("-accel", tuple(_accelerator(domain, p)), origin="@type")
     if domain.cpu is not None:
         yield Keyed("-cpu", tuple(_cpu(domain, domain.cpu, p)), origin="cpu")
     if (
@@ -64,6 +66,19 @@ def after_monitor(domain: Domain, p: Planning) -> Iterator[Item]:
                 yield Option(flag, getattr(os, slot), origin=f"os/{slot}")
 
 
+def _accelerator(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
+    features = domain.features
+    yield "", "kvm" if p.accel == "kvm" else "tcg"
+    if features is None:
+        return
+    ring = features.kvm.dirty_ring if features.kvm is not None else None
+    if p.accel == "kvm" and ring is not None and ring.state:
+        yield "dirty-ring-size", ring.size
+    cache = features.tcg.tb_cache if features.tcg is not None else None
+    if p.accel != "kvm" and cache is not None and cache.value:
+        yield "tb-size", cache.value // 1024
+
+
 def _acpi(domain: Domain) -> bool:
     return domain.features is not None and domain.features.acpi
 
@@ -81,7 +96,7 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
         if features.vmport is not None:
             yield "vmport", features.vmport.state
         if features.smm is not None:
-            yield "smm", features.smm.get("state", "on") == "on"
+            yield "smm", features.smm.state is not False
         if features.ps2 is not None and features.ps2.state is not None:
             yield "i8042", features.ps2.state
         if features.ioapic is not None and features.ioapic.driver is not None:
@@ -221,26 +236,42 @@ def _cpu(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         if features.pvspinlock is not None:
             yield "kvm-pv-unhalt", features.pvspinlock.state
         yield from _enlightenments(features.hyperv)
-        if features.kvm is not None and any(n.tag == "hidden" and n.get("state") == "on" for n in features.kvm):
-            yield "kvm", False
+        yield from _paravirtual(features.kvm)
         if features.pmu is not None and features.pmu.state is not None:
             yield "pmu", features.pmu.state
 
 
-def _enlightenments(hyperv: Any) -> Iterator[tuple[str, Any]]:
+def _paravirtual(kvm: Kvm | None) -> Iterator[tuple[str, Any]]:
+    if kvm is None:
+        return
+    if kvm.hidden is not None and kvm.hidden.state:
+        yield "kvm", False
+    if kvm.hint_dedicated is not None and kvm.hint_dedicated.state:
+        yield "kvm-hint-dedicated", True
+    if kvm.poll_control is not None and kvm.poll_control.state:
+        yield "kvm-poll-control", True
+    if kvm.pv_ipi is not None and kvm.pv_ipi.state:
+        yield "kvm-pv-ipi", True
+
+
+def _enlightenments(hyperv: Hyperv | None) -> Iterator[tuple[str, Any]]:
     if hyperv is None:
         return
-    if hyperv.get("mode") == "passthrough":
+    if hyperv.mode == "passthrough":
         yield "hv-passthrough", True
-    for node in hyperv:
-        if not isinstance(node.tag, str) or node.get("state") != "on":
+    for step, declared, value in steps(hyperv):
+        if not isinstance(value, Enlightenment) or not value.state:
             continue
-        if node.tag == "spinlocks":
-            yield "hv-spinlocks", f"{int(node.get('retries', '4095')):#x}"
-        elif node.tag == "vendor_id":
-            yield "hv-vendor-id", node.get("value")
+        if step == "spinlocks":
+            yield "hv-spinlocks", f"{value.retries or 4095:#x}"
+        elif step == "vendor_id":
+            yield "hv-vendor-id", value.value
         else:
-            yield f"hv-{node.tag.replace('_', '-')}", True
+            yield f"hv-{declared.name.replace('_', '-')}", True
+        for word in ("direct", "ext"):
+            more = value.direct if word == "direct" else value.extended
+            if more is not None and more.state:
+                yield f"hv-tlbflush-{word}", True
 
 
 def _host_has(name: str, p: Planning) -> bool:

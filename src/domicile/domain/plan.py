@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from domicile.devices import BY_TAG, FAMILIES
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
-from domicile.devices.parts.device import Device
+from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain import aliases, machine_options
 from domicile.domain.domain import DeviceLists, Domain
 from domicile.plan.capabilities import Capabilities
@@ -123,6 +123,10 @@ def planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Pla
     p.boot_index = lambda element: orders.get(id(element))
     root = "pcie.0" if p.pcie else "pci.0"
     p.pci_bus = lambda index: f"pci.{index}" if index else root
+    floppies = {
+        d.address.unit: d for d in domain.devices.of(Disk) if _is_floppy(d) and isinstance(d.address, DriveAddress)
+    }
+    p.floppy_boot = lambda unit: orders.get(id(floppies.get(unit)))
     controllers = {(k.type, k.index or 0): k for k in domain.devices.of(Controller) if k.master is None}
 
     def model(kind: str, index: int) -> str | None:
@@ -143,6 +147,10 @@ def _audio(domain: Domain) -> Callable[[int | None], str | None]:
         return f"audio{backends[0]}" if backends else None
 
     return audio
+
+
+def _is_floppy(disk: Disk) -> bool:
+    return disk.target is not None and disk.target.bus == "fdc"
 
 
 def _boot_indices(domain: Domain) -> dict[int, int]:

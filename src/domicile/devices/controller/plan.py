@@ -54,10 +54,12 @@ def plan(controller: Controller, p: Planning) -> Iterator[Item | Need]:
         "pci": _pci,
         "sata": _sata,
         "ccid": _ccid,
+        "fdc": _fdc,
     }.get(controller.type or "", lambda _controller, _planning: None)(controller, p)
     if props is not None:
         if controller.type != "pci":
-            identity = None if controller.master is not None else alias_of(controller)
+            nameless = controller.master is not None or controller.type == "fdc"
+            identity = None if nameless else alias_of(controller)
             props = {**props, "id": identity, **where(controller, p)}
         yield Structured("device", props, origin=p.origin(controller))
 
@@ -111,6 +113,11 @@ def _sata(controller: Controller, p: Planning) -> dict[str, Any] | None:
 
 def _ccid(controller: Controller, p: Planning) -> dict[str, Any]:
     return {"driver": "usb-ccid"}
+
+
+def _fdc(controller: Controller, p: Planning) -> dict[str, Any] | None:
+    """A PC has its floppy controller built in, a q35 has none of its own."""
+    return {"driver": "isa-fdc", "bootindexA": p.floppy_boot(0), "bootindexB": p.floppy_boot(1)} if p.q35 else None
 
 
 def _pci(controller: Controller, p: Planning) -> dict[str, Any] | None:

@@ -173,9 +173,9 @@ def _device(disk: Disk, driver: DiskDriver, node: str | None, p: Planning, origi
     props["wwn"] = int(disk.wwn, 16) if disk.wwn else None
     if disk.target is not None and disk.target.rotation_rate:
         props["rotation_rate"] = disk.target.rotation_rate
-    props["vendor"], props["product"] = disk.vendor, disk.product
+    props["vendor"], props["model" if bus in ("ide", "sata") else "product"] = disk.vendor, disk.product
     if bus == "fdc":
-        yield from _floppy(disk, props, boot, origin)
+        yield from _floppy(disk, props, boot, p, origin)
         return
     if driver.cache in _CACHE and disk.device != "lun":
         props["write-cache"] = "on" if _CACHE[driver.cache][2] else "off"
@@ -222,9 +222,9 @@ def _frontend(disk: Disk, driver: DiskDriver, bus: str, p: Planning) -> dict[str
     return props
 
 
-def _floppy(disk: Disk, props: dict[str, Any], boot: int | None, origin: str) -> Iterator[Item]:
+def _floppy(disk: Disk, props: dict[str, Any], boot: int | None, p: Planning, origin: str) -> Iterator[Item]:
     place = is_drive(disk)
-    if boot is not None:
+    if boot is not None and not p.q35:
         letter = "AB"[place.unit]
         yield Keyed("-global", ((f"isa-fdc.bootindex{letter}", boot),), origin=origin)
     kept = {k: v for k, v in props.items() if k not in ("bootindex", "wwn", "rotation_rate")}

@@ -114,8 +114,15 @@ def _display(devices: DeviceLists, buses: Buses, c: Completion, trial: Any, slot
     from domicile.devices import BY_TAG
 
     displays = getattr(devices, "video", [])
-    if not displays or trial.given(displays[0]) is not None or buses.buses[0].taken(slot):
+    if not displays or trial.given(displays[0]) is not None:
         return
     want = BY_TAG["video"].place(displays[0], c)
-    if isinstance(want, WantPci) and displays[0].address in (None, PciAddress()):
+    if not isinstance(want, WantPci) or not isinstance(displays[0].address, PciAddress | None):
+        return
+    if not buses.buses[0].taken(slot):
         _put(displays[0], buses, slot, 0, c, trial)
+        return
+    found = buses.next(want.flags)
+    if found is not None:
+        buses.buses[found[0]].take(found[1], found[2], False)
+        trial.put(displays[0], PciAddress(domain=0, bus=found[0], slot=found[1], function=found[2]), c)

@@ -36,6 +36,10 @@ def labels(domain: Domain) -> None:
     for node in domain.seclabel:
         if node.get("type") == "none" and node.get("model") is None:
             node.set("model", "none")
+        if node.get("type") == "dynamic":
+            # What a run was given; the next one is given its own.
+            for child in [n for n in node if n.tag in ("label", "imagelabel")]:
+                node.remove(child)
 
 
 def tuning(domain: Domain, c: Completion) -> None:
@@ -106,8 +110,27 @@ def boot(domain: Domain, c: Completion) -> None:
 def enlightenments(domain: Domain) -> None:
     """Say how the Hyper-V features are chosen: one by one unless told otherwise."""
     features = domain.features
-    if features is not None and features.hyperv is not None and features.hyperv.get("mode") is None:
-        features.hyperv.set("mode", "custom")
+    if features is None:
+        return
+    if features.hyperv is not None and features.hyperv.mode is None:
+        features.hyperv.mode = "custom"
+    if features.smm is not None and features.smm.state is None:
+        features.smm.state = True
+    sizes = (
+        features.smm.tseg if features.smm is not None else None,
+        features.hpt.maxpagesize if features.hpt is not None else None,
+        features.tcg.tb_cache if features.tcg is not None else None,
+    )
+    for size in sizes[1:]:
+        if size is not None:
+            amount = Memory(unit=size.unit, value=size.value)
+            if amount.normalise() is None:
+                size.value, size.unit = amount.value, "KiB"
+    tseg = sizes[0]
+    if tseg is not None:
+        amount = Memory(unit=tseg.unit or "MiB", value=tseg.value)
+        if amount.normalise() is None and amount.value is not None:
+            tseg.value, tseg.unit = amount.value, "KiB"
 
 
 def lifecycle(domain: Domain, c: Completion) -> None:
