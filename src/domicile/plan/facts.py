@@ -149,4 +149,5 @@ class Planning(Facts):
     boot_index: Callable[[Element], int | None] = lambda _element: None
     audio: Callable[[int | None], str | None] = lambda _id: None
     origin: Callable[[Element], str] = lambda _element: ""
+    floppy_boot: Callable[[int], int | None] = lambda _unit: None
     controller_model: Callable[[str, int], str | None] = lambda _kind, _index: None
