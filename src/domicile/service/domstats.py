@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from domicile.base.errors import HostFailure
-from domicile.devices.disk import Disk
-from domicile.service import images, stats
+from domicile.service import glance, images, stats
 
 if TYPE_CHECKING:
     from domicile.service.entry import Entry
@@ -67,30 +66,27 @@ _COUNTERS = ("rx.bytes", "rx.pkts", "rx.errs", "rx.drop", "tx.bytes", "tx.pkts",
 def _interface(service: Service, entry: Entry) -> Iterator[Param]:
     if entry.machine is None:
         return
-    found = stats.interfaces(service, entry)
-    yield "net.count", _UINT, len(found)
-    for index, interface in enumerate(found):
-        if not interface.tap:
+    nics = glance.of(service, entry).nics
+    yield "net.count", _UINT, len(nics)
+    for index, nic in enumerate(nics):
+        if not nic.tap:
             continue
-        yield f"net.{index}.name", _STRING, interface.tap
-        counted = stats.interface(interface.tap)
-        for name, value in zip(_COUNTERS, counted or (), strict=False):
+        yield f"net.{index}.name", _STRING, nic.tap
+        for name, value in zip(_COUNTERS, stats.interface(nic.tap) or (), strict=False):
             yield f"net.{index}.{name}", _ULLONG, value
 
 
 def _block(service: Service, entry: Entry) -> Iterator[Param]:
-    domain = service.domain(entry)
-    disks = domain.devices.of(Disk) if domain.devices is not None else []
+    disks = glance.of(service, entry).disks
     yield "block.count", _UINT, len(disks)
     for index, disk in enumerate(disks):
-        if disk.target is not None and disk.target.dev is not None:
-            yield f"block.{index}.name", _STRING, disk.target.dev
-        path, format = images.source(disk)
-        if not path:
+        if disk.target:
+            yield f"block.{index}.name", _STRING, disk.target
+        if not disk.path:
             continue
-        yield f"block.{index}.path", _STRING, path
+        yield f"block.{index}.path", _STRING, disk.path
         try:
-            size = images.size(path, format)
+            size = images.size(disk.path, disk.format)
         except HostFailure:
             continue
         yield f"block.{index}.allocation", _ULLONG, size.allocation

@@ -1,4 +1,4 @@
-"""The disk images of domains as files: which one a path means, and how large it is. The images are never changed here.
+"""The disk images of domains as files: how large they are. They are never changed here.
 
 The front doors ask.
 """
@@ -10,8 +10,6 @@ import struct
 from dataclasses import dataclass
 
 from domicile.base.errors import HostFailure
-from domicile.devices.disk import Disk
-from domicile.domain.domain import Domain
 
 _SECTOR = 512
 
@@ -23,25 +21,6 @@ class Size:
     allocation: int
     capacity: int
     physical: int
-
-
-def disk(domain: Domain, path: str) -> Disk | None:
-    """Find a disk by its target's name or its source."""
-    if domain.devices is None:
-        return None
-    for each in domain.devices.of(Disk):
-        target = each.target.dev if each.target is not None else None
-        if path == target or (path and path == source(each)[0]):
-            return each
-    return None
-
-
-def source(each: Disk) -> tuple[str | None, str]:
-    """Give the file or device a disk is on, and the image's format."""
-    format = (each.driver.type if each.driver is not None else None) or "raw"
-    if each.source is None:
-        return None, format
-    return each.source.file or each.source.dev, format
 
 
 def size(path: str, format: str) -> Size:

@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domicile.devices.interface import Interface
-
 if TYPE_CHECKING:
     from domicile.service.entry import Entry
-    from domicile.service.service import Service
 
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -120,28 +117,6 @@ def interface(name: str) -> tuple[int, ...] | None:
         return tuple(int((directory / counter).read_text()) for counter in _COUNTERS)
     except (OSError, ValueError):
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Nic:
-    """A running domain's interface: its MAC address and, where it has one, its tap on the host."""
-
-    mac: str
-    tap: str
-
-
-def interfaces(service: Service, entry: Entry) -> list[Nic]:
-    """List the interfaces of a domain in the order of its document."""
-    devices = service.domain(entry).devices
-    if devices is None:
-        return []
-    return [
-        Nic(
-            mac=(each.mac.address if each.mac is not None else None) or "",
-            tap=(each.target.dev if each.target is not None else None) or "",
-        )
-        for each in devices.of(Interface)
-    ]
 
 
 def affinity(entry: Entry, number: int, length: int) -> bytes:

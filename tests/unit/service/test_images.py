@@ -6,25 +6,25 @@ from pathlib import Path
 import pytest
 
 from domicile.base.errors import HostFailure
-from domicile.devices.disk import Disk
-from domicile.domain import document
-from domicile.service import images
+from domicile.service import glance, images
 
 XML = """<domain type='qemu'><name>vm</name><devices>
   <disk type='file'><driver name='qemu' type='qcow2'/><source file='/images/a.qcow2'/><target dev='vda'/></disk>
   <disk type='block'><source dev='/dev/sdz'/><target dev='vdb'/></disk>
   <disk type='file' device='cdrom'><target dev='hda'/></disk>
+  <interface type='user'><mac address='52:54:00:00:00:01'/></interface>
+  <interface type='bridge'><mac address='52:54:00:00:00:02'/><target dev='vnet3'/></interface>
 </devices></domain>"""
 
 
-def test_a_disk_is_found_by_target_or_source() -> None:
-    domain, _ = document.read(XML)
-    found = {path: images.disk(domain, path) for path in ("vda", "/images/a.qcow2", "vdb", "/dev/sdz", "hda", "", "x")}
-    assert [path for path, disk in found.items() if disk is None] == ["", "x"]
-    assert all(isinstance(disk, Disk) for disk in found.values() if disk is not None)
-    sources = {path: images.source(disk) for path, disk in found.items() if disk is not None}
-    assert sources["vda"] == ("/images/a.qcow2", "qcow2") and sources["/dev/sdz"] == ("/dev/sdz", "raw")
-    assert sources["hda"] == (None, "raw")
+def test_a_glance_shows_disks_and_interfaces() -> None:
+    seen = glance.look(XML)
+    assert [(disk.target, disk.path, disk.format) for disk in seen.disks] == [
+        ("vda", "/images/a.qcow2", "qcow2"),
+        ("vdb", "/dev/sdz", "raw"),
+        ("hda", "", "raw"),
+    ]
+    assert [(nic.mac, nic.tap) for nic in seen.nics] == [("52:54:00:00:00:01", ""), ("52:54:00:00:00:02", "vnet3")]
 
 
 def test_sizes(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The daemon merges them with the others, see `handlers`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from domicile.api.libvirt.connect_list import matching
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 handlers: Registry[Service] = Registry()
 ARGUMENT_UNSUPPORTED = 74
 _FILTERS = 0xFF
+_TURN = 64
+"""Domains looked at before other clients have their turn."""
 _NOWAIT, _BACKING, _ENFORCE = 1 << 29, 1 << 30, 1 << 31
 
 
 @handlers.handle(connect.connect_get_all_domain_stats)
-def get_all_domain_stats(conn: Session[Service], doms: list[Domain], stats: int, flags: int) -> list[StatsRecord]:
+async def get_all_domain_stats(conn: Session[Service], doms: list[Domain], stats: int, flags: int) -> list[StatsRecord]:
     """Give the groups of statistics asked for, of the domains named or of all that pass the filters."""
     known(flags, _FILTERS | _NOWAIT | _BACKING | _ENFORCE, "connect_get_all_domain_stats")
     unknown = stats & ~domstats.KNOWN
@@ -37,7 +40,13 @@ def get_all_domain_stats(conn: Session[Service], doms: list[Domain], stats: int,
         words = f"Stats types bits {unknown:#x} are not supported by this daemon or QEMU"
         raise DomicileError(words, code=ARGUMENT_UNSUPPORTED)
     entries = _named(conn, doms) if doms else matching(conn, flags & _FILTERS)
-    return [StatsRecord(reference(e), [TypedParam(*p) for p in domstats.of(conn.context, e, stats)]) for e in entries]
+    records = []
+    for number, entry in enumerate(entries, 1):
+        params = [TypedParam(*param) for param in domstats.of(conn.context, entry, stats)]
+        records.append(StatsRecord(reference(entry), params))
+        if number % _TURN == 0:
+            await asyncio.sleep(0)
+    return records
 
 
 def _named(conn: Session[Service], doms: list[Domain]) -> list[Entry]:

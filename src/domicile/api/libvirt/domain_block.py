@@ -15,7 +15,7 @@ from domicile.base.errors import InvalidRequest
 from domicile.rpc.calls import domain_block as calls
 from domicile.rpc.records import DiskError
 from domicile.rpc.types import Domain
-from domicile.service import images
+from domicile.service import glance, images
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -28,13 +28,13 @@ handlers: Registry[Service] = Registry()
 async def get_block_info(conn: Session[Service], dom: Domain, path: str, flags: int) -> tuple[int, int, int]:
     """Give the bytes a disk (named by its target or its file) takes on the host, has for the guest, and has as a file."""
     known(flags, 0, "domain_get_block_info")
-    disk = images.disk(conn.context.domain(entry_of(conn, dom)), path)
+    disks = glance.of(conn.context, entry_of(conn, dom)).disks
+    disk = next((each for each in disks if path and path in (each.target, each.path)), None)
     if disk is None:
         raise InvalidRequest(f"invalid path {path} not assigned to domain")
-    file, format = images.source(disk)
-    if not file:
+    if not disk.path:
         raise InvalidRequest(f"disk '{path}' does not currently have a source assigned")
-    found = await asyncio.to_thread(images.size, file, format)
+    found = await asyncio.to_thread(images.size, disk.path, disk.format)
     return found.allocation, found.capacity, found.physical
 
 

@@ -14,7 +14,7 @@ from domicile.base.errors import FROM_DOMAIN, DomicileError, InvalidRequest, Wro
 from domicile.rpc.calls import domain_tune as calls
 from domicile.rpc.records import InterfaceStats, MemoryStat, VcpuInfo
 from domicile.rpc.types import Domain
-from domicile.service import stats
+from domicile.service import glance, stats
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -70,8 +70,8 @@ def memory_stats(conn: Session[Service], dom: Domain, max_stats: int, flags: int
 def interface_stats(conn: Session[Service], dom: Domain, device: str) -> InterfaceStats:
     """Count what went through an interface, named by its tap or its MAC address, as the guest sees it."""
     entry, _ = machine_of(conn, dom)
-    for interface in stats.interfaces(conn.context, entry):
-        if device in (interface.tap, interface.mac):
-            counted = stats.interface(interface.tap) if interface.tap else None
+    for nic in glance.of(conn.context, entry).nics:
+        if device in (nic.tap, nic.mac):
+            counted = stats.interface(nic.tap) if nic.tap else None
             return InterfaceStats(*(counted or (0,) * 8))
     raise InvalidRequest(f"'{device}' is not a known interface", domain=FROM_DOMAIN)
