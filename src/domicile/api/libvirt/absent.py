@@ -1,7 +1,7 @@
 """Handlers of the object kinds that Domicile does not have yet: none is there, and none is found.
 
 So clients that look around (virt-install, virt-manager) go on with what is there. Each kind leaves this file when its
-room is built. The daemon merges them with the others, see `handlers`.
+room is built. `doors` merges them with the others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Handlers of the connection: opening, what and where this is, what it can run.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Handlers that list domains, with all of libvirt's filters. They answer from memory.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

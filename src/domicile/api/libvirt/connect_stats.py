@@ -1,6 +1,6 @@
 """Handlers of the statistics of many domains at once. They answer from memory and from the kernel, and wait for no QEMU.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Handlers that look a domain up and say what it is. They answer from memory.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

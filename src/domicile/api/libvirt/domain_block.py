@@ -1,6 +1,6 @@
 """Handlers that read a domain's disks: how large they are, and what failed on them.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Handlers that change what is stored of a domain: define, undefine, rename, autostart.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

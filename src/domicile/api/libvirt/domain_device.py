@@ -1,6 +1,6 @@
 """Handlers of a running domain's devices: consoles and channels as streams.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Handlers of a domain's life: create, start, pause, shut down, end.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

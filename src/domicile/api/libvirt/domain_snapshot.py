@@ -1,6 +1,6 @@
 """Handlers of snapshots and checkpoints: there are none yet, and clients that look for them are told so.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

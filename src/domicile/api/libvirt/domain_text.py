@@ -1,6 +1,6 @@
 """Handlers of what people and programs note about a domain: title, description, metadata.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

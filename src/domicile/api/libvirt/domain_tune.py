@@ -1,6 +1,6 @@
 """Handlers that read a domain's processors, memory and network counters. They wait for nobody.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

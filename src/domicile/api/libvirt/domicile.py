@@ -1,6 +1,6 @@
 """Handlers of Domicile's own program: history, explanation, search, health. Answers are JSON.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Handlers of the host: its processors and memory.
 
-The daemon merges them with the others, see `handlers`.
+`doors` merges them with the others.
 """
 
 from __future__ import annotations
