@@ -74,7 +74,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "session_failed": ("your session daemon did not start: {why}", "会话守护进程未能启动：{why}"),
     "too_long": ("it took too long", "耗时过长"),
     "no_machine": ("there is no virtual machine '{name}'", "没有虚拟机“{name}”"),
-    "not_a_number": ("'{value}' is no revision number", "“{value}”不是版本号"),
     # States.
     "state_nostate": ("unknown", "未知"),
     "state_running": ("running", "运行中"),
@@ -198,7 +197,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "x_when_live": ("; can take effect while it runs.", "；可在运行时生效。"),
     "x_when_start": ("; counts at the next start.", "；下次启动生效。"),
     "x_when_never": (".", "。"),
-    "x_became": ("QEMU", "QEMU"),
     "x_legend": ("● yours  ◐ yours, in another form  ○ generated", "● 您指定  ◐ 您指定（换了写法）  ○ 自动生成"),
     "a_running": ("{name} runs as pid {pid} with these arguments:", "{name} 以 pid {pid} 运行，参数如下："),
     "a_would": ("{name} would be started with these arguments:", "{name} 将以下列参数启动："),

@@ -59,11 +59,11 @@ def _node(node: Any, known: dict[str | None, str], out: list[str]) -> None:
         return
     name = _name(node.tag, node.nsmap, node.prefix)
     out.append(f"<{name}")
+    for key, value in node.items():
+        out.append(f" {_name(key, node.nsmap)}='{value.translate(_VALUE)}'")
     for prefix, uri in node.nsmap.items():
         if known.get(prefix) != uri:
             out.append(f" xmlns:{prefix}='{uri}'" if prefix else f" xmlns='{uri}'")
-    for key, value in node.items():
-        out.append(f" {_name(key, node.nsmap)}='{value.translate(_VALUE)}'")
     if len(node) or node.text:
         out.append(f">{(node.text or '').translate(_TEXT)}")
         for sub in node:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from domicile.base.errors import InvalidDocument, NotFound
+from domicile.devices.parts.device import PciAddress
 from domicile.domain import compare, document, explain, provenance
 from domicile.domain.complete import complete_text
 from domicile.schema import tree
@@ -28,6 +29,7 @@ Answer = dict[str, Any]
 #: How many revisions back the origin of a value is followed.
 _FOLLOWED = 30
 _UNDEFINE = "undefine"
+_SHORT = 50
 
 
 def domains(service: Service) -> list[Answer]:
@@ -204,9 +206,12 @@ def defined(service: Service, entry: Entry, n: int, report: Iterable[Any], *, cr
 
 
 def _short(element: Element) -> str:
-    """Give an element's own line, or its leaves in one line."""
-    first, *rest = compare.shown(element).splitlines()
-    return first if not rest else " ".join(f"{path.lstrip('@')}={value}" for path, value in tree.leaves(element))
+    """Give an element's values in a few words; where it is, is said by its address."""
+    if isinstance(element, PciAddress) and element.given:
+        return f"pci {element.domain or 0:04x}:{element.bus or 0:02x}:{element.slot or 0:02x}.{element.function or 0}"
+    words = [value for path, value in tree.leaves(element) if "address/" not in path and value]
+    text = " ".join(dict.fromkeys(words))
+    return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
 
 
 def actions(found: Iterable[Action]) -> list[Answer]:
