@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from domicile.api.libvirt.errors import of_exception
 from domicile.api.libvirt.flags import Create, affected, known, of_config
 from domicile.base.errors import InvalidRequest, WrongState
 from domicile.service.entry import Entry
@@ -13,8 +14,10 @@ TRANSIENT = Entry("u", "vm", head=0, id=3, state=1)
 
 def test_unknown_flags_are_named() -> None:
     known(1, Create.PAUSED | Create.AUTODESTROY, "start")
-    with pytest.raises(InvalidRequest, match=r"unsupported flags \(0x400\) in start"):
-        known(1025, Create.PAUSED | Create.AUTODESTROY, "start")
+    with pytest.raises(InvalidRequest, match=r"^unsupported flags \(0x400\) in function") as fault:
+        known(1025, Create.PAUSED | Create.AUTODESTROY, "domain_create_with_flags")
+    assert of_exception(fault.value, "x").message == "unsupported flags (0x400) in function qemuDomainCreateWithFlags"
+    assert (of_exception(InvalidRequest("no such thing"), "x").message or "").startswith("invalid argument: ")
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,9 @@ def api_name(procedure: str) -> str:
     return "vir" + "".join(_NAMES.get(word, word.capitalize()) for word in procedure.split("_"))
 
 
-def remote_error(code: int, domain: int, detail: str) -> RemoteError:
-    """Make the error that travels, with the code's opening words in front of the detail."""
-    opening = OPENINGS.get(code, "")
+def remote_error(code: int, domain: int, detail: str, opening: str | None = None) -> RemoteError:
+    """Make the error that travels, with the code's opening words in front of the detail unless others are given."""
+    opening = OPENINGS.get(code, "") if opening is None else opening
     message = detail if detail.startswith(opening) else opening + detail
     return RemoteError(code, domain, message, ERROR_LEVEL, str1=message)
 
@@ -85,6 +85,6 @@ def remote_error(code: int, domain: int, detail: str) -> RemoteError:
 def of_exception(fault: BaseException, procedure: str) -> RemoteError:
     """Translate what a handler raised; a fault of ours is logged and told as an internal error."""
     if isinstance(fault, e.DomicileError):
-        return remote_error(fault.wire_code, fault.wire_domain, fault.message)
+        return remote_error(fault.wire_code, fault.wire_domain, fault.message, getattr(fault, "opening", None))
     log.error("handler failed", procedure=procedure, exc_info=fault)
     return remote_error(e.INTERNAL_ERROR, e.FROM_QEMU, f"{api_name(procedure)}: {type(fault).__name__}: {fault}")

@@ -6,13 +6,20 @@ Source: libvirt-domain.h and libvirt-host.h.
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from domicile.api.libvirt.errors import api_name
 from domicile.api.libvirt.reference import not_running
 from domicile.base.errors import FROM_DOMAIN, InvalidRequest, WrongState
 
 if TYPE_CHECKING:
     from domicile.service.entry import Entry
+
+
+class UnknownFlags(InvalidRequest):
+    """A call was given flags that it does not know; clients get these words without others in front."""
+
+    opening: ClassVar[str] = ""
 
 
 class Affect(IntFlag):
@@ -49,7 +56,8 @@ def known(flags: int, allowed: int, call: str, domain: int | None = None) -> Non
     """
     unknown = flags & ~int(allowed)
     if unknown:
-        raise InvalidRequest(f"unsupported flags ({unknown:#x}) in {call}", domain=domain)
+        function = "qemu" + api_name(call).removeprefix("vir")
+        raise UnknownFlags(f"unsupported flags ({unknown:#x}) in function {function}", domain=domain)
 
 
 def of_config(entry: Entry, flags: int) -> bool:
