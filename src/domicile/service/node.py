@@ -1,6 +1,6 @@
 """The host in the numbers that nodeinfo, nodememstats and nodecpustats show, and version numbers as the wire carries them.
 
-The front doors ask; everything is read from the kernel at that moment, but for the hardware, which is read once.
+The front doors ask; everything is read from the kernel at that moment.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ def version_number(version: Sequence[int]) -> int:
     return major * 1_000_000 + minor * 1000 + micro
 
 
-@functools.lru_cache(maxsize=1)
 def info() -> inspect.Node:
-    """Sum the host up; read once. Its memory is that of its NUMA nodes, as libvirt counts."""
+    """Sum the host up. Its memory is that of its NUMA nodes, as libvirt counts; it may grow and shrink."""
     return replace(inspect.node(), memory_kib=sum(cell.memory_kib for cell in inspect.cells()))
 
 
