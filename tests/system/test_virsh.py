@@ -125,8 +125,8 @@ def test_secrets_are_only_shown_when_asked_for(shared_daemon: Any, virsh: Any) -
     assert "secret" not in said(virsh, "dumpxml", "vm")
     assert "passwd='secret'" in said(virsh, "dumpxml", "vm", "--security-info")
     assert "secret" not in said(shared_daemon.virsh_readonly, "dumpxml", "vm")
-    error = refused(shared_daemon.virsh_readonly, "dumpxml", "vm", "--security-info")
-    assert "operation forbidden" in error
+    for option in ("--security-info", "--migratable"):
+        assert "operation forbidden" in refused(shared_daemon.virsh_readonly, "dumpxml", "vm", option)
 
 
 def test_all_forms_of_the_list(virsh: Any) -> None:

@@ -61,9 +61,9 @@ def get_state(conn: Session[Service], dom: Domain, flags: int) -> tuple[int, int
 
 @handlers.handle(domain.domain_get_xml_desc)
 def get_xml_desc(conn: Session[Service], dom: Domain, flags: int) -> str:
-    """Write a domain's document; what is secret goes only to those who may also write."""
+    """Write a domain's document; what is secret, or for another host, is only for those who may also write."""
     known(flags, 15, "domain_get_xml_desc")
-    if flags & Xml.SECURE and conn.read_only:
+    if conn.read_only and flags & (Xml.SECURE | Xml.MIGRATABLE):
         raise Denied("virDomainGetXMLDesc with secure flag")
     entry = entry_of(conn, dom)
     inactive, migratable = bool(flags & Xml.INACTIVE), bool(flags & Xml.MIGRATABLE)
