@@ -270,7 +270,7 @@ def _report(domain: Domain, c: Completion | None) -> list[Entry]:
 def _slot(element: Element, slot: str, base: str) -> tuple[str, str]:
     if not slot:
         return base, ""
-    declared = next((f for f in element.shape.fields if f.slot == slot), None)
+    declared = element.shape.by_slot.get(slot)
     if declared is None:
         return base, ""
     value = getattr(element, slot)

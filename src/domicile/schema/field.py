@@ -46,7 +46,9 @@ class Field:
     @property
     def path(self) -> str:
         """The last step of this field's path: ``@name`` for an attribute, ``name`` for an element, ``text()``."""
-        return {"attr": f"@{self.name}", "text": "text()"}.get(self.kind, self.name)
+        if self.kind == "attr":
+            return f"@{self.name}"
+        return "text()" if self.kind == "text" else self.name
 
 
 def _field(kind: Kind, en: str, zh: str, *, many: bool = False, default: Any = None, **options: Any) -> Any:

@@ -22,13 +22,13 @@ def copy(made: T) -> T:
     shape = made.shape
     new = _copy.copy(made)
     for declared in shape.elements.values():
-        value = getattr(made, declared.slot)
-        if value is None or declared.kind in ("flag", "raw", "leaf"):
-            continue
         if declared.kind == "children":
+            value = getattr(made, declared.slot)
             setattr(new, declared.slot, [copy(v) if isinstance(v, Element) else v for v in value])
-        elif isinstance(value, Element):
-            setattr(new, declared.slot, copy(value))
+        elif declared.kind == "child":
+            value = getattr(made, declared.slot)
+            if isinstance(value, Element):
+                setattr(new, declared.slot, copy(value))
     return new
 
 
@@ -64,19 +64,21 @@ def leaves(made: Element, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield path, declared.scalar.show(value)
 
 
-def places(made: Element, prefix: str = "") -> Iterator[tuple[str, Element]]:
+def places(made: Element) -> Iterator[tuple[str, Element]]:
     """Yield (path, element) of an element and every element below it; the root's path is empty."""
-    yield prefix, made
+    found: list[tuple[str, Element]] = []
+    _places(made, "", found)
+    return iter(found)
+
+
+def _places(made: Element, prefix: str, found: list[tuple[str, Element]]) -> None:
+    found.append((prefix, made))
     start = f"{prefix}/" if prefix else ""
-    for declared in made.shape.nested:
-        value = getattr(made, declared.slot)
-        if not value:
-            continue
-        if declared.kind == "child":
-            if isinstance(value, Element):
-                yield from places(value, start + declared.name)
-            continue
-        many = len(value) > 1
-        for index, item in enumerate(value, 1):
-            if isinstance(item, Element):
-                yield from places(item, f"{start}{declared.name}[{index}]" if many else start + declared.name)
+    for declared, value in made.shape.set_elements(made):
+        if declared.kind == "children":
+            many = len(value) > 1
+            for index, item in enumerate(value, 1):
+                if isinstance(item, Element):
+                    _places(item, f"{start}{declared.name}[{index}]" if many else start + declared.name, found)
+        elif isinstance(value, Element):
+            _places(value, start + declared.name, found)

@@ -34,9 +34,8 @@ def write(made: Element, *, secrets: bool = True, tag: str = "") -> str:
 
 def _element(shape: Shape, made: Any, indent: str, lines: list[str], secrets: bool, tag: str) -> None:
     head = f"{indent}<{tag}"
-    for declared in shape.attrs.values():
-        value = getattr(made, declared.slot)
-        if value is not None and (secrets or not declared.secret):
+    for declared, value in shape.set_attrs(made):
+        if secrets or not declared.secret:
             shown = declared.scalar.show(value)
             if not shown.isalnum():
                 shown = escape(shown)
@@ -44,29 +43,29 @@ def _element(shape: Shape, made: Any, indent: str, lines: list[str], secrets: bo
     start = len(lines)
     lines.append(head)
     deeper = indent + "  "
-    for declared in shape.elements.values():
-        value = getattr(made, declared.slot)
-        if value is None or value is False:
-            continue
+    for declared, value in shape.set_elements(made):
         kind = declared.kind
-        if kind == "flag":
+        if kind == "children":
+            for item in value:
+                _value(declared, item, deeper, lines, secrets)
+        elif kind == "flag":
             lines.append(f"{deeper}<{declared.name}/>")
         elif kind == "raw":
             lines.extend(_raw(value, deeper) if declared.foreign else verbatim(value, deeper))
-        elif kind == "children":
-            for item in value:
-                _value(declared, item, deeper, lines, secrets)
         else:
             _value(declared, value, deeper, lines, secrets)
+    empty = len(lines) == start + 1
     if shape.text is not None:
         value = getattr(made, shape.text.slot)
         if value is not None and (secrets or not shape.text.secret):
-            shown = escape(shape.text.scalar.show(value))
-            lines[start] = f"{head}>{shown}</{tag}>" if len(lines) == start + 1 else f"{head}>{shown}"
-            if len(lines) > start + 1:
+            head += ">" + escape(shape.text.scalar.show(value))
+            if empty:
+                lines[start] = f"{head}</{tag}>"
+            else:
+                lines[start] = head
                 lines.append(f"{indent}</{tag}>")
             return
-    if len(lines) == start + 1:
+    if empty:
         lines[start] = head + "/>"
     else:
         lines[start] = head + ">"

@@ -19,10 +19,9 @@ from domicile.store.values import Draft, Fact
 def draft(authored: str, done: Completed) -> Draft:
     """Make what is stored of a completed domain."""
     domain = done.domain
-    report = [{"path": e.path, "kind": e.kind, "value": e.value, "en": e.en, "zh": e.zh} for e in done.report]
     return Draft(
         uuid=domain.uuid or "", name=domain.name or "", authored=authored, completed=document.write(domain),
-        report=msgspec.json.encode(report).decode(), summary=summary(domain), facts=tuple(facts(domain)),
+        report=msgspec.json.encode(done.report).decode(), summary=summary(domain), facts=tuple(facts(domain)),
     )  # fmt: skip
 
 
