@@ -30,9 +30,12 @@ INTERNAL_ERROR = 1
 NO_SUPPORT = 3
 INVALID_ARG = 8
 OPERATION_FAILED = 9
+NO_SOURCE = 18
+NO_NAME = 21
 XML_ERROR = 27
 DOM_EXIST = 28
 OPERATION_DENIED = 29
+XML_DETAIL = 35
 SYSTEM_ERROR = 38
 RPC = 39
 NO_DOMAIN = 42
@@ -76,7 +79,8 @@ class InvalidDocument(DomicileError):
 
     def __init__(self, problems: Sequence[Problem], *, code: int | None = None) -> None:
         self.problems = list(problems)
-        super().__init__("\n".join(p.sentence() for p in self.problems), code=code)
+        named = next((p.code for p in self.problems if p.code), None)
+        super().__init__("\n".join(p.sentence() for p in self.problems), code=code or named)
 
 
 class InvalidRequest(DomicileError):

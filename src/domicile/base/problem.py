@@ -17,6 +17,7 @@ class Problem:
 
     `path` is an XML path such as ``domain/devices/disk[2]/target/@dev``, `line` counts from 1 (0: unknown),
     `accepted` says what would be accepted instead. ``ignored`` marks what nobody knows and nothing uses.
+    `code` is libvirt's number of the kind of error, 0 where nothing better than "a bad document" is known.
     """
 
     path: str
@@ -24,6 +25,7 @@ class Problem:
     line: int = 0
     accepted: str = ""
     severity: Severity = "error"
+    code: int = 0
 
     def sentence(self) -> str:
         """Say it in one line."""

@@ -12,7 +12,8 @@ from typing import Any
 from domicile.base.errors import InvalidDocument
 from domicile.base.problem import Problem
 from domicile.domain import nearest, source
-from domicile.domain.complete import FindCapabilities, complete_text
+from domicile.domain.complete import complete_text
+from domicile.domain.rules.machine import FindCapabilities
 from domicile.domain.source import drop
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.facts import Why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.schema import field as f
 from domicile.schema.scalar import ULONG, YES_NO, enum, integer
 from domicile.schema.shape import Element, element
@@ -50,7 +51,7 @@ class Clock(Element):
 
     offset: str | None = f.attr(
         "Universal time, the host's zone, a zone of its own, a difference, or a fixed moment.",
-        "世界时、主机时区、指定时区、偏移量或固定时刻。", enum("utc", "localtime", "timezone", "variable", "absolute"), guest=True,
+        "世界时、主机时区、指定时区、偏移量或固定时刻。", enum("utc", "localtime", "timezone", "variable", "absolute"), guest=True, code=CONFIG_UNSUPPORTED,
     )  # fmt: skip
     adjustment: str | None = f.attr("Seconds off, or reset.", "偏差秒数，或 reset。", guest=True)
     basis: str | None = f.attr("What the difference is from.", "偏移的基准。", enum("utc", "localtime"), guest=True)

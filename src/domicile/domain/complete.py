@@ -6,26 +6,21 @@ addresses → checks. It is pure: what it needs of the host and of QEMU comes in
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from domicile.base.errors import InvalidDocument
+from domicile.base.errors import NO_NAME, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
 from domicile.domain import document
 from domicile.domain.address import drive, pci, serial, usb
 from domicile.domain.domain import Devices, Domain
-from domicile.domain.os import Os, OsType
-from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks, inactive, together
-from domicile.plan.capabilities import Capabilities
+from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks, inactive, machine, together
+from domicile.domain.rules.machine import FindCapabilities
 from domicile.plan.facts import Completion
 from domicile.plan.host import Host
 from domicile.schema import tree
 from domicile.schema.shape import Element
-
-#: Finds the capabilities of an emulator (a path, or None for the usual one of an architecture).
-FindCapabilities = Callable[[str | None, str], Capabilities | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +74,10 @@ def complete(domain: Domain, host: Host, find: FindCapabilities) -> Completed:
 def _complete(domain: Domain, host: Host, find: FindCapabilities) -> tuple[Completion | None, list[Problem]]:
     problems: list[Problem] = []
     if domain.name is None:
-        problems.append(Problem("name", "element 'domain' has no <name>", domain.source_line, "<name>…</name>"))
-    completion = _machine(domain, host, find, problems)
+        problems.append(
+            Problem("name", "element 'domain' has no <name>", domain.source_line, "<name>…</name>", code=NO_NAME)
+        )
+    completion = machine.settle(domain, host, find, problems)
     if completion is None:
         return None, problems
     c = completion
@@ -141,100 +138,6 @@ def _fill(domain: Domain, c: Completion) -> None:
         usb.assign(lists, c)
 
 
-def _machine(domain: Domain, host: Host, find: FindCapabilities, problems: list[Problem]) -> Completion | None:
-    """Settle architecture, emulator and machine type; None where that fails, with the reason in `problems`."""
-    if domain.os is None:
-        domain.os = Os()
-    if domain.os.type is None:
-        domain.os.type = OsType(value="hvm")
-    kind = domain.os.type
-    if domain.type is None:
-        problems.append(Problem("@type", "element 'domain' has no attribute 'type'", domain.source_line, "kvm, qemu"))
-        return None
-    if domain.type not in ("kvm", "qemu"):
-        problems.append(
-            Problem(
-                "@type",
-                f"attribute 'type' of element 'domain' has the value '{domain.type}'",
-                domain.source_line,
-                "kvm, qemu",
-            )
-        )
-        return None
-    if kind.value is None:
-        kind.value = "hvm"
-    if kind.value != "hvm":
-        problems.append(
-            Problem("os/type", f"element 'type' of 'os' has the value '{kind.value}'", kind.source_line, "hvm")
-        )
-        return None
-    arch = kind.arch or host.arch
-    emulator = domain.devices.emulator if domain.devices is not None else None
-    caps = find(emulator, arch)
-    if caps is None:
-        where = f"emulator '{emulator}'" if emulator else f"an emulator for architecture '{arch}'"
-        problems.append(
-            Problem(
-                "devices/emulator",
-                f"{where} was not found or is no QEMU for '{arch}'",
-                0,
-                "the path of an installed QEMU, see `domicile doctor`",
-            )
-        )
-        return None
-    if caps.arch != arch and not (caps.arch == "x86_64" and arch == "i686"):
-        problems.append(
-            Problem(
-                "os/type/@arch",
-                f"emulator '{caps.binary}' runs '{caps.arch}' guests, not '{arch}'",
-                kind.source_line,
-                caps.arch,
-            )
-        )
-        return None
-    if domain.type == "kvm" and not (caps.kvm and host.kvm):
-        problems.append(
-            Problem(
-                "@type",
-                f"domain type 'kvm' is not possible with '{caps.binary}' on this host",
-                domain.source_line,
-                "type='qemu', see `domicile doctor`",
-            )
-        )
-        return None
-    kvm = domain.type == "kvm"
-    machine = caps.machine(kind.machine, kvm) if kind.machine else caps.default_machine()
-    if machine is None:
-        named = f"machine type '{kind.machine}'" if kind.machine else "a default machine type"
-        problems.append(
-            Problem(
-                "os/type/@machine",
-                f"{caps.binary} does not have {named} for domain type '{domain.type}' and arch '{arch}'",
-                kind.source_line,
-                "see `domicile adapt` or `virsh capabilities`",
-            )
-        )
-        return None
-    meant = machine.name if host.aliases or kind.machine is None else kind.machine
-    if not host.aliases and kind.machine is None and machine.alias:
-        meant = machine.alias
-    completion = Completion(arch=arch, machine=meant, accel=domain.type, os_type=kind.value, caps=caps, host=host)
-    if kind.arch is None:
-        completion.default(kind, "arch", arch, "the host's architecture", "主机架构")
-    if kind.machine != meant:
-        if kind.machine is None:
-            completion.default(kind, "machine", meant, "QEMU's default machine type", "QEMU 的默认机型")
-        else:
-            completion.default(
-                kind,
-                "machine",
-                meant,
-                f"{kind.machine} means this version now, and it should stay",
-                f"{kind.machine} 目前指此版本，应保持不变",
-            )
-    return completion
-
-
 def _paths(domain: Domain) -> dict[int, str]:
     return {id(element): path for path, element in tree.places(domain)}
 
@@ -248,7 +151,7 @@ def _located(domain: Domain, c: Completion) -> list[Problem]:
     for element, step, problem in c.found:
         base = paths.get(id(element), element.shape.tag if element is not None else "")
         path = "/".join(part for part in (base, step) if part)
-        problems.append(Problem(path, problem.message, problem.line, problem.accepted))
+        problems.append(Problem(path, problem.message, problem.line, problem.accepted, code=problem.code))
     return problems
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.schema import field as f
 from domicile.schema.scalar import FILLED, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum
 from domicile.schema.shape import Element, element
@@ -59,7 +60,7 @@ class CpuFeature(Element):
 
     policy: str | None = f.attr(
         "Whether the guest gets it: always, if the host has it, or never.", "客户机是否获得：强制、必需、可选、禁用或禁止。",
-        enum("force", "require", "optional", "disable", "forbid"), guest=True,
+        enum("force", "require", "optional", "disable", "forbid"), guest=True, code=CONFIG_UNSUPPORTED,
     )  # fmt: skip
     name: str | None = f.attr("The feature's name.", "特性名称。", FILLED, effect="never", guest=True)
 
@@ -114,7 +115,7 @@ class Cpu(Element):
     mode: str | None = f.attr(
         "A named model, the nearest model to the host's, the host's itself, or all QEMU has.",
         "指定型号、最接近主机的型号、主机本身或 QEMU 的全部能力。",
-        enum("custom", "host-model", "host-passthrough", "maximum"), guest=True,
+        enum("custom", "host-model", "host-passthrough", "maximum"), guest=True, code=CONFIG_UNSUPPORTED,
     )  # fmt: skip
     match: str | None = f.attr(
         "How closely the host must fit.", "主机须符合的程度。", enum("minimum", "exact", "strict")

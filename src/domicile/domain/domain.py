@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR
 from domicile.devices import FAMILIES
 from domicile.devices.parts.device import Device
 from domicile.domain.clock import Clock
@@ -96,11 +97,16 @@ class Domain(Element):
     """The definition of one virtual machine."""
 
     type: str | None = f.attr(
-        "Who runs the guest's code: KVM or QEMU itself.", "由谁执行客户机代码：KVM 或 QEMU 自身。", enum(*TYPES)
+        "Who runs the guest's code: KVM or QEMU itself.",
+        "由谁执行客户机代码：KVM 或 QEMU 自身。",
+        enum(*TYPES),
+        code=CONFIG_UNSUPPORTED,
     )
     id: int | None = f.attr("Its number while it runs.", "运行时的编号。", INT, effect="never")
     name: str | None = f.leaf("Its name, unique on the host.", "名称，在主机上唯一。", NAME, effect="never")
-    uuid: str | None = f.leaf("Its identity for ever.", "永久标识。", UUID, effect="never", guest=True)
+    uuid: str | None = f.leaf(
+        "Its identity for ever.", "永久标识。", UUID, effect="never", guest=True, code=INTERNAL_ERROR
+    )
     genid: str | None = f.leaf(
         "Changes when the guest goes back in time.", "客户机时间回退时变化的标识。", UUID, guest=True
     )
@@ -148,10 +154,18 @@ class Domain(Element):
     )
     cpu: Cpu | None = f.child("The CPU the guest sees.", "客户机看到的 CPU。", Cpu)
     clock: Clock | None = f.child("The clock.", "时钟。", Clock)
-    on_poweroff: str | None = f.leaf("What happens when the guest powers off.", "客户机关机时如何处理。", ON_POWEROFF)
-    on_reboot: str | None = f.leaf("What happens when the guest reboots.", "客户机重启时如何处理。", ON_POWEROFF)
-    on_crash: str | None = f.leaf("What happens when the guest crashes.", "客户机崩溃时如何处理。", ON_CRASH)
-    on_lockfailure: str | None = f.leaf("What happens when a lock is lost.", "失去锁时如何处理。", ON_LOCKFAILURE)
+    on_poweroff: str | None = f.leaf(
+        "What happens when the guest powers off.", "客户机关机时如何处理。", ON_POWEROFF, code=CONFIG_UNSUPPORTED
+    )
+    on_reboot: str | None = f.leaf(
+        "What happens when the guest reboots.", "客户机重启时如何处理。", ON_POWEROFF, code=CONFIG_UNSUPPORTED
+    )
+    on_crash: str | None = f.leaf(
+        "What happens when the guest crashes.", "客户机崩溃时如何处理。", ON_CRASH, code=CONFIG_UNSUPPORTED
+    )
+    on_lockfailure: str | None = f.leaf(
+        "What happens when a lock is lost.", "失去锁时如何处理。", ON_LOCKFAILURE, code=CONFIG_UNSUPPORTED
+    )
     pm: Pm | None = f.child("Ways of sleeping.", "睡眠方式。", Pm)
     perf: Any = f.raw("Performance events that are counted.", "统计的性能事件。")
     devices: DeviceLists | None = f.child("The devices.", "设备。", Devices)

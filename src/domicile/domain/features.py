@@ -59,7 +59,7 @@ class Enlightenment(Element):
     extended: Switch | None = f.child("Of part of the translations.", "仅刷新部分转换。", Switch)
 
 
-@element("hyperv", "Hyper-V 功能")
+@element("hyperv", "Hyper-V 功能", closed=True)
 class Hyperv(Element):
     """What Hyper-V offers Windows guests."""
 
@@ -122,7 +122,7 @@ class DirtyRing(Element):
     size: int | None = f.attr("How many pages it holds.", "容纳的页数。", UINT)
 
 
-@element("kvm", "KVM 功能")
+@element("kvm", "KVM 功能", closed=True)
 class Kvm(Element):
     """What KVM offers or hides."""
 
@@ -141,7 +141,7 @@ class Kvm(Element):
     )
 
 
-@element("xen", "Xen 功能")
+@element("xen", "Xen 功能", closed=True)
 class Xen(Element):
     """What Xen guests find."""
 
@@ -221,7 +221,7 @@ class AsyncTeardown(Element):
     enabled: bool | None = f.attr("Whether it is.", "是否启用。", YES_NO)
 
 
-@element("features", "机器特性")
+@element("features", "机器特性", closed=True)
 class Features(Element):
     """What the machine offers beside its devices."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.schema import field as f
 from domicile.schema.scalar import FILLED, INT, UINT, YES_NO, enum
 from domicile.schema.shape import Element, element
@@ -26,6 +27,7 @@ class OsType(Element):
         "hvm 表示完全虚拟化。",
         enum("hvm", "xen", "linux", "exe", "uml", "xenpvh"),
         effect="never",
+        code=CONFIG_UNSUPPORTED,
     )
 
 

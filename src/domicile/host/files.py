@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import stat as modes
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from domicile.base.errors import HostFailure
-from domicile.plan.need import Directory, File
+from domicile.plan.need import Directory, File, Opened
 from domicile.qemu.launch import User
 
 log = structlog.get_logger(__name__)
@@ -105,3 +106,30 @@ def _check_way(path: Path, user: User) -> None:
     for parent in path.parents:
         if not _allowed(parent.stat(), user, 1):
             raise HostFailure(f"QEMU's user may not enter {parent}, so it cannot open {path}")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file opened for a machine."""
+
+    fds: tuple[int, ...]
+
+    def close(self) -> None:
+        """Let go of it; QEMU has a descriptor of its own."""
+        for fd in self.fds:
+            os.close(fd)
+
+
+def open_file(need: Opened) -> OpenFile:
+    """Open a file for writing at its end, made if it is not there.
+
+    Raises:
+        HostFailure: it cannot be opened.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return OpenFile((os.open(need.path, flags | (os.O_TRUNC if need.truncate else 0), 0o600),))
+    except OSError as error:
+        raise HostFailure(
+            f"{need.origin}: file '{need.path}' cannot be opened for writing: {error.strerror}"
+        ) from error

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from domicile.base.errors import InvalidRequest
 from domicile.host import tap
-from domicile.host.files import Labels, Owner
+from domicile.host.files import Labels, OpenFile, Owner, open_file
 from domicile.host.ports import PortBook
-from domicile.plan.need import Directory, File, Need, Port, Tap
+from domicile.plan.need import Directory, File, Need, Opened, Port, Tap
 from domicile.qemu.launch import Given, User
 
 
@@ -23,7 +23,7 @@ class Fulfilled:
     ports: dict[str, int] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
     lent: dict[str, Owner] = field(default_factory=dict)
-    _open: dict[str, tap.OpenTap] = field(default_factory=dict)
+    _open: dict[str, tap.OpenTap | OpenFile] = field(default_factory=dict)
 
     @property
     def given(self) -> Given:
@@ -75,6 +75,8 @@ class Host:
                 given.ports[need.token] = self.ports.reserve(machine, need.low, need.high)
             case Port(fixed=int(number)):
                 given.ports[need.token] = self.ports.reserve_fixed(machine, number, need.address)
+            case Opened():
+                given._open[need.token] = open_file(need)
             case Tap():
                 opened = tap.open_tap(need)
                 given._open[need.token] = opened

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.base.problem import Problem
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
@@ -129,10 +130,20 @@ class Completion(Facts):
         """Note that a whole element was added that its owner did not write."""
         self.notes.append(Note(element, "", "added", Why(en, zh)))
 
-    def problem(self, element: Element | None, message: str, accepted: str = "", step: str = "") -> None:
-        """Record that something about this element is wrong; `step` names the field, such as ``@bus`` or ``target/@dev``."""
+    def problem(
+        self,
+        element: Element | None,
+        message: str,
+        accepted: str = "",
+        step: str = "",
+        code: int = CONFIG_UNSUPPORTED,
+    ) -> None:
+        """Record that something about this element is wrong.
+
+        `step` names the field, such as ``@bus`` or ``target/@dev``; `code` is libvirt's number of the kind of error.
+        """
         line = element.source_line if element is not None else 0
-        self.found.append((element, step, Problem("", message, line, accepted)))
+        self.found.append((element, step, Problem("", message, line, accepted, code=code)))
 
 
 @dataclass(slots=True)

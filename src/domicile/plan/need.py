@@ -57,6 +57,18 @@ class File(Need):
 
 
 @dataclass(frozen=True, slots=True)
+class Opened(Need):
+    """A file the daemon opens for writing and hands to QEMU, which could not reach or create it itself.
+
+    ``token`` stands in the plan's values as ``{fd:token}``; the file is emptied first where `truncate` says so.
+    """
+
+    token: str
+    path: str
+    truncate: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Directory(Need):
     """A directory that must exist for QEMU's user."""
 

@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from domicile.base.errors import XML_ERROR
 from domicile.schema.scalar import STR, Scalar
 
 Kind = Literal["attr", "text", "leaf", "flag", "child", "children", "raw", "group"]
@@ -24,7 +25,8 @@ class Field:
 
     `effect` says when a change counts: ``live`` now, ``start`` at the next start, ``never``: it is the identity of the thing
     and a change makes another. `guest` says that the guest can see a change of it. `order` moves a field behind those of
-    lower order when written, for what a base class declares but libvirt writes last.
+    lower order when written, for what a base class declares but libvirt writes last. `code` is libvirt's error number for a
+    value that is none.
     """
 
     kind: Kind
@@ -42,6 +44,7 @@ class Field:
     since: str = ""
     order: int = 0
     foreign: bool = False
+    code: int = XML_ERROR
 
     @property
     def path(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lxml import etree
 
-from domicile.base.errors import InvalidDocument
+from domicile.base.errors import CONFIG_UNSUPPORTED, XML_DETAIL, XML_ERROR, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.schema.field import Field
 from domicile.schema.shape import Element, Shape, Variant
@@ -41,12 +41,12 @@ def parse(text: str | bytes) -> etree._Element:
             [Problem("", f"the document has {len(data)} bytes", accepted=f"at most {MAX_BYTES} bytes")]
         )
     if not data.strip():
-        raise InvalidDocument([Problem("", "the document is empty", accepted="an XML document")])
+        raise InvalidDocument([Problem("", "the document is empty", accepted="an XML document", code=XML_DETAIL)])
     try:
         root = etree.fromstring(data, etree.XMLParser(**_PARSER_OPTIONS))
     except etree.XMLSyntaxError as error:
         line = error.lineno or 0
-        raise InvalidDocument([Problem("", f"not well-formed XML: {error.msg}", line)]) from None
+        raise InvalidDocument([Problem("", f"not well-formed XML: {error.msg}", line, code=XML_DETAIL)]) from None
     except ValueError as error:
         raise InvalidDocument([Problem("", f"not an XML document: {error}")]) from None
     info: Any = root.getroottree().docinfo
@@ -82,13 +82,19 @@ class Reader:
             declared = elements.get(sub.tag)
             if declared is None:
                 if isinstance(sub.tag, str):
-                    self._unknown(sub, "")
+                    if shape.closed:
+                        known = ", ".join(elements)
+                        self.problem(sub, f"element '{node.tag}' has no '{sub.tag}'", known, "", CONFIG_UNSUPPORTED)
+                    else:
+                        self._unknown(sub, "")
                 else:
                     self.problem(node, "an entity reference is not allowed here", "plain text")
                 continue
             self._child(made, declared, sub)
         if shape.text is not None:
             value = node.text or ""
+            if len(node):  # blanks between the elements inside are no text
+                value = value.strip()
             try:
                 setattr(made, shape.text.slot, shape.text.scalar.parse(value) if value else None)
             except ValueError:
@@ -148,14 +154,16 @@ class Reader:
         shown = value if len(value) <= 200 else value[:200] + "…"
         if declared.kind == "attr":
             message = f"attribute '{declared.name}' of element '{node.tag}' has the value '{shown}'"
-            self.problem(node, message, declared.scalar.accepted, f"@{declared.name}")
+            self.problem(node, message, declared.scalar.accepted, f"@{declared.name}", declared.code)
         else:
-            self.problem(node, f"element '{node.tag}' has the value '{shown}'", declared.scalar.accepted)
+            self.problem(
+                node, f"element '{node.tag}' has the value '{shown}'", declared.scalar.accepted, "", declared.code
+            )
 
-    def problem(self, node: Any, message: str, accepted: str = "", step: str = "") -> None:
+    def problem(self, node: Any, message: str, accepted: str = "", step: str = "", code: int = XML_ERROR) -> None:
         """Record that this place of the document is wrong."""
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(path_of(node, step), message, node.sourceline or 0, accepted))
+            self.problems.append(Problem(path_of(node, step), message, node.sourceline or 0, accepted, code=code))
 
     def _unknown(self, node: Any, step: str, why: str = "") -> None:
         if len(self.problems) < MAX_PROBLEMS:

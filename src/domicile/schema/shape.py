@@ -72,16 +72,18 @@ class Shape:
     text: Field | None
     identity: tuple[str, ...]
     by_slot: dict[str, Field]
+    closed: bool = False
     set_attrs: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
     """Gives the attributes that are set, in their order, with their values."""
     set_elements: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
     """Gives the child elements that are set, in their order, with their values; a list that is not empty counts as set."""
 
 
-def element(tag: str, zh: str, *, identity: tuple[str, ...] = ()) -> Callable[[type[T]], type[T]]:
+def element(tag: str, zh: str, *, identity: tuple[str, ...] = (), closed: bool = False) -> Callable[[type[T]], type[T]]:
     """Declare an element: its tag and its words in Chinese; the docstring's first line are its words in English.
 
-    `identity` names the slots by which two documents' elements are known to be the same device (dotted where nested).
+    `identity` names the slots by which two documents' elements are known to be the same device (dotted where nested);
+    a `closed` element refuses children it does not know, where others report them and go on.
     """
 
     def make(cls: type[T]) -> type[T]:
@@ -110,6 +112,7 @@ def element(tag: str, zh: str, *, identity: tuple[str, ...] = ()) -> Callable[[t
             text=next((f for f in found if f.kind == "text"), None),
             identity=identity,
             by_slot={f.slot: f for f in found},
+            closed=closed,
         )
         _finder(made.shape, "set_attrs", attrs)
         _finder(made.shape, "set_elements", elements)

@@ -9,10 +9,9 @@ import copy as _copy
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from lxml import etree
-
 from domicile.schema.field import Field
 from domicile.schema.shape import Element
+from domicile.schema.write import compact
 
 T = TypeVar("T", bound=Element)
 
@@ -56,10 +55,10 @@ def leaves(made: Element, prefix: str = "") -> Iterator[tuple[str, str]]:
             for item in leaves(value, path + "/"):
                 before = False
                 yield item
-            if before:
+            if before and declared.keep_empty:
                 yield path, ""
         elif declared.kind == "raw":
-            yield path, etree.tostring(value, encoding="unicode", with_tail=False)
+            yield path, compact(value)
         elif declared.of is None:
             yield path, declared.scalar.show(value)
 

@@ -85,10 +85,20 @@ def _value(declared: Any, value: Any, indent: str, lines: list[str], secrets: bo
     declared.of.write(value, indent, lines, secrets)
 
 
-def _raw(node: Any, indent: str) -> list[str]:
-    """Write foreign XML as libxml2 does: its own quotes, indented where it holds no text beside elements."""
+def compact(node: Any) -> str:
+    """Write kept XML in one line, the same however it was indented."""
+    return etree.tostring(_stripped(node), encoding="unicode")
+
+
+def _stripped(node: Any) -> Any:
     copy = etree.fromstring(etree.tostring(node, with_tail=False))
     _strip(copy)
+    return copy
+
+
+def _raw(node: Any, indent: str) -> list[str]:
+    """Write foreign XML as libxml2 does: its own quotes, indented where it holds no text beside elements."""
+    copy = _stripped(node)
     etree.indent(copy, space="  ", level=len(indent) // 2)
     etree.cleanup_namespaces(copy)
     return [indent + etree.tostring(copy, encoding="unicode")]

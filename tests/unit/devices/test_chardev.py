@@ -24,7 +24,7 @@ def serial(bench: Any) -> Any:
         ("type='pty'", "pty"),
         ("type='stdio'", "stdio"),
         ("type='dev'><source path='/dev/ttyS0'/", "serial,path=/dev/ttyS0"),
-        ("type='file'><source path='/a' append='on'/", "file,path=/a,append=on"),
+        ("type='file'><source path='/a' append='on'/", "file,path=/dev/fdset/{fd:charserial0-source},append=on"),
         ("type='pipe'><source path='/a'/", "pipe,path=/a"),
         ("type='unix'><source mode='bind' path='/a'/", "socket,path=/a,server=on,wait=off"),
         (
@@ -46,7 +46,7 @@ def serial(bench: Any) -> Any:
             "type='qemu-vdagent'><source><clipboard copypaste='yes'/><mouse mode='server'/></source",
             "qemu-vdagent,name=vdagent,clipboard=on,mouse=off",
         ),
-        ("type='null'><log file='/l' append='off'/", "null,logfile=/l,logappend=off"),
+        ("type='null'><log file='/l' append='off'/", "null,logfile=/dev/fdset/{fd:charserial0-log},logappend=on"),
     ],
 )
 def test_every_type_becomes_a_chardev(serial: Any, words: Any, inside: str, option: str) -> None:

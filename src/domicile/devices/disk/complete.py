@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from domicile.base.errors import NO_SOURCE, XML_ERROR
 from domicile.devices.disk.model import BUSES, Disk, DiskDriver
 from domicile.devices.parts.bus import want_virtio
 from domicile.devices.parts.device import CcwAddress, DriveAddress, PciAddress, UsbAddress
@@ -81,6 +82,7 @@ def check(disk: Disk, c: Completion) -> None:
             "element 'disk' has no <target> with an attribute 'dev'",
             "a name such as hda, sda or vda",
             "target/@dev",
+            code=XML_ERROR,
         )
         return
     if index_of(target.dev) is None:
@@ -89,6 +91,7 @@ def check(disk: Disk, c: Completion) -> None:
             f"attribute 'dev' of element 'target' has the value '{target.dev}'",
             "fd, hd, sd, vd, xvd or ubd with a letter, such as vda",
             "@dev",
+            code=XML_ERROR,
         )
         return
     if target.bus is None:
@@ -110,7 +113,7 @@ def _check_source(disk: Disk, dev: str, c: Completion) -> None:
     }.get(disk.type or "file")
     if given is not None and not given() and disk.device in ("disk", "lun"):
         word = {"block": "dev", "network": "protocol", "volume": "pool"}.get(disk.type or "", disk.type or "file")
-        c.problem(disk, f"disk '{dev}' has no source", f"<source {word}='…'/>", "source")
+        c.problem(disk, f"disk '{dev}' has no source", f"<source {word}='…'/>", "source", code=NO_SOURCE)
     if disk.device == "lun" and disk.type not in ("block", "network", "volume"):
         c.problem(disk, f"disk '{dev}' with device 'lun' has type '{disk.type}'", "block, network, volume", "@type")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from domicile.devices.parts.chardev import Backed, CharSource, sole
 from domicile.plan.facts import Planning
-from domicile.plan.need import File, Need
+from domicile.plan.need import File, Need, Opened
 from domicile.plan.qemu import Item, Keyed, Structured
 
 _RECONNECT_MS = "chardev-add/arg-type/backend/+socket/data/reconnect-ms"
@@ -41,17 +41,34 @@ def chardev(
         word = "parallel" if parallel else "serial"
     else:
         word = {"tcp": "socket", "unix": "socket"}.get(kind, kind)
-    pairs: Pairs = (("", word), ("id", ident), *_options(kind, device, source, p, spice, path, credentials))
-    yield Keyed("-chardev", (*pairs, *_log(device)), origin=origin)
+    if kind == "file" and source.path:
+        yield from _opened(f"{ident}-source", source.path, source.append, origin)
+    if device.log is not None and device.log.file:
+        yield from _opened(f"{ident}-log", device.log.file, device.log.append, origin)
+    pairs: Pairs = (("", word), ("id", ident), *_options(kind, device, source, p, spice, path, credentials, ident))
+    yield Keyed("-chardev", (*pairs, *_log(device, ident)), origin=origin)
+
+
+def _opened(token: str, path: str, append: bool | None, origin: str) -> Iterator[Item | Need]:
+    """Have a file opened by the daemon; QEMU finds it as a set of descriptors of that number."""
+    yield Opened(token, path, truncate=not append, origin=origin)
+    yield Keyed("-add-fd", (("set", f"{{fd:{token}}}"), ("fd", f"{{fd:{token}}}")), origin=origin)
 
 
 def _options(
-    kind: str, device: Backed, source: CharSource, p: Planning, spice: str, path: str | None, credentials: str | None
+    kind: str,
+    device: Backed,
+    source: CharSource,
+    p: Planning,
+    spice: str,
+    path: str | None,
+    credentials: str | None,
+    ident: str,
 ) -> Pairs:
     if kind in ("dev", "pipe"):
         return (("path", source.path),)
     if kind == "file":
-        return ("path", source.path), ("append", source.append)
+        return ("path", f"/dev/fdset/{{fd:{ident}-source}}"), ("append", True)
     if kind == "udp":
         return _datagrams(device)
     if kind == "tcp":
@@ -97,10 +114,10 @@ def _reconnect(source: CharSource, p: Planning) -> Pairs:
     return (("reconnect", seconds),)
 
 
-def _log(device: Backed) -> Pairs:
+def _log(device: Backed, ident: str) -> Pairs:
     if device.log is None or not device.log.file:
         return ()
-    return ("logfile", device.log.file), ("logappend", device.log.append)
+    return ("logfile", f"/dev/fdset/{{fd:{ident}-log}}"), ("logappend", True)
 
 
 def _encrypted(source: CharSource, p: Planning) -> bool:

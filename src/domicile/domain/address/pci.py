@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from domicile.base.errors import XML_ERROR
 from domicile.devices import BY_TAG
 from domicile.devices.controller import Controller, pci_want
 from domicile.devices.parts.device import Device, PciAddress
@@ -114,16 +115,28 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
     )
     flags = want.flags if isinstance(want, WantPci) else Pci.PCI | Pci.PCIE
     if function > 7:
-        c.problem(address, f"PCI address '{text}' has function {function}", "0 to 7", "@function")
+        c.problem(address, f"PCI address '{text}' has function {function}", "0 to 7", "@function", code=XML_ERROR)
         return
     if slot > 31:
-        c.problem(address, f"PCI address '{text}' has slot {slot:#x}, greater than 0x1f", "0x00 to 0x1f", "@slot")
+        c.problem(
+            address,
+            f"PCI address '{text}' has slot {slot:#x}, greater than 0x1f",
+            "0x00 to 0x1f",
+            "@slot",
+            code=XML_ERROR,
+        )
         return
     if number >= len(buses.buses) and buses.growing:
         while len(buses.buses) <= number < 256:
             buses.buses.append(Bus.of("pcie-root-port" if c.pcie else "pci-bridge"))
     if address.domain and not c.s390:
-        c.problem(address, f"PCI address '{text}' is in domain {address.domain:#x}", "domain='0x0000'", "@domain")
+        c.problem(
+            address,
+            f"PCI address '{text}' is in domain {address.domain:#x}",
+            "domain='0x0000'",
+            "@domain",
+            code=XML_ERROR,
+        )
         return
     if number >= len(buses.buses):
         c.problem(
@@ -131,6 +144,7 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
             f"PCI address '{text}' is on bus {number:#x}, which no controller makes",
             "the index of a PCI controller",
             "@bus",
+            code=XML_ERROR,
         )
         return
     bus = buses.buses[number]
@@ -140,6 +154,7 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
             f"PCI address '{text}' has slot {slot:#x}, which '{bus.model}' has not",
             f"{bus.first:#x} to {bus.last:#x}",
             "@slot",
+            code=XML_ERROR,
         )
         return
     if not bus.fits(flags, True):
@@ -148,10 +163,11 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
             f"a {device.shape.tag} cannot be plugged into '{bus.model}' at PCI address '{text}'",
             "another bus",
             "@bus",
+            code=XML_ERROR,
         )
         return
     if bus.taken(slot, function):
-        c.problem(address, f"PCI address '{text}' is used twice", "a free slot or function", "")
+        c.problem(address, f"PCI address '{text}' is used twice", "a free slot or function", "", code=XML_ERROR)
         return
     bus.take(slot, function, bool(flags & Pci.AGGREGATE))
 
@@ -177,7 +193,7 @@ def _dry_run(devices: DeviceLists, top: int, c: Completion) -> None:
             c.add(controller, "the devices need one more bus", "设备需要更多总线")
             want = pci_want(controller.model or "")
             if want is not None and _next(buses, want.flags) is None:
-                c.problem(None, f"no PCI slot is free for a '{controller.model}'", "fewer devices")
+                c.problem(None, f"no PCI slot is free for a '{controller.model}'", "fewer devices", code=XML_ERROR)
                 return
         index += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.parts.device import Device, DriveAddress
@@ -28,7 +29,7 @@ def _identity(domain: Domain, c: Completion) -> None:
     if name is not None and len(name.encode()) > 255:
         c.problem(domain, f"the name has {len(name.encode())} bytes", "at most 255", "name")
     if domain.title is not None and "\n" in domain.title:
-        c.problem(domain, "element 'title' has a line break", "one line", "title")
+        c.problem(domain, "element 'title' has a line break", "one line", "title", code=XML_ERROR)
 
 
 def _memory(domain: Domain, c: Completion) -> None:
@@ -41,6 +42,7 @@ def _memory(domain: Domain, c: Completion) -> None:
                 "element 'memory' is missing or 0",
                 "an amount such as <memory unit='MiB'>512</memory>",
                 "" if memory else "memory",
+                code=XML_ERROR,
             )
         return
     top = domain.maxMemory
@@ -63,7 +65,7 @@ def _processors(domain: Domain, c: Completion) -> None:
     if vcpu is None or vcpu.value is None:
         return
     if vcpu.value == 0:
-        c.problem(vcpu, "element 'vcpu' has the value '0'", "1 or more")
+        c.problem(vcpu, "element 'vcpu' has the value '0'", "1 or more", code=INTERNAL_ERROR)
         return
     if vcpu.current is not None and (vcpu.current > vcpu.value or vcpu.current == 0):
         c.problem(
@@ -105,14 +107,6 @@ def _cpu(domain: Domain, c: Completion) -> None:
         elif feature.name in seen:
             c.problem(feature, f"CPU feature '{feature.name}' stands twice", "once", "@name")
         seen.add(feature.name or "")
-    if cpu.mode == "custom" and cpu.model is not None and cpu.model.name is not None and c.x86:
-        models = c.caps.cpus["kvm" if c.accel == "kvm" and c.caps.kvm else "tcg"]
-        if models and cpu.model.name not in models:
-            c.problem(
-                cpu.model,
-                f"CPU model '{cpu.model.name}' is not known to this QEMU",
-                "a model from `domicile` or `virsh cpu-models`",
-            )
     if cpu.mode == "host-passthrough" and domain.type != "kvm":
         c.problem(
             cpu,
@@ -170,7 +164,9 @@ def _unique(domain: Domain, c: Completion) -> None:
         if dev is None or disk.target is None:
             continue
         if dev in names:
-            c.problem(disk, f"target '{dev}' is used by more than one disk", "each target once", "target/@dev")
+            c.problem(
+                disk, f"target '{dev}' is used by more than one disk", "each target once", "target/@dev", code=XML_ERROR
+            )
         names[dev] = disk
         a = disk.address
         if isinstance(a, DriveAddress):
@@ -180,6 +176,7 @@ def _unique(domain: Domain, c: Completion) -> None:
                     a,
                     f"disks '{dev}' and '{places[key]}' have the same place on bus '{disk.target.bus}'",
                     "a free unit",
+                    code=XML_ERROR,
                 )
             places[key] = dev
     numbers: set[tuple[object, ...]] = set()
@@ -192,5 +189,6 @@ def _unique(domain: Domain, c: Completion) -> None:
                     f"there are two controllers of type '{controller.type}' with index '{controller.index}'",
                     "each index once",
                     "@index",
+                    code=XML_ERROR,
                 )
             numbers.add(number)
