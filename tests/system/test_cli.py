@@ -128,7 +128,7 @@ def test_history_diff_and_the_way_back(shared: Cli) -> None:
     shared("show", "past", "99", status=1)
     shared("undefine", "past")
     assert shared.json("list") == []
-    assert [r["kind"] for r in shared.json("history", "past")][0] == "undefine"
+    assert shared.json("history", "past")[0]["kind"] == "undefine"
     assert "past is back" in shared("undelete", "past")
     assert "past" in shared("list")
 

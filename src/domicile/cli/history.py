@@ -103,9 +103,9 @@ def _change(change: Answer) -> None:
     if not head:
         for line in new or old:
             screen.out(screen.paint(f"      {line}", style))
-    live = say(f"x_when_{change['effect']}").lstrip(";； ").strip()
-    meaning = pick(change)
-    screen.out(screen.paint(f"      {meaning} {live if len(live) > 1 else ''}".rstrip(), "dim"))
+    counts = say(f"x_when_{change['effect']}").lstrip(";；.。 ")
+    meaning = f"{pick(change)} {counts[:1].upper()}{counts[1:]}"
+    screen.out(screen.paint(f"      {meaning.rstrip()}", "dim"))
 
 
 @command("log", machine(required=False), Option(["--limit", "-n"], type=click.IntRange(min=1), default=50, metavar="N"))

@@ -60,7 +60,18 @@ def explain(domain: Domain, owners: Owners, arguments: Iterable[Argument] = ()) 
         became.setdefault(origin, []).append(list(words))
     walk = _Walk(owners, became)
     walk.element(domain, "domain", "", 0, None, "")
+    _place(walk.lines, became)
     return walk.lines
+
+
+def _place(lines: list[Line], left: Mapping[str, list[list[str]]]) -> None:
+    """Put arguments that came from no element of their own (an attribute, the machine as such) to the nearest above."""
+    opening = {line.path: line for line in reversed(lines) if line.notes}
+    for origin, arguments in left.items():
+        path = origin
+        while path not in opening:
+            path = path.rpartition("/")[0]
+        opening[path].arguments += arguments
 
 
 @dataclass(slots=True)

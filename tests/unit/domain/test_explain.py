@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from domicile.domain import document
 from domicile.domain.explain import Line, explain, select
 from domicile.domain.provenance import Version, owners
 
+GOLDEN = sorted(p for p in (Path(__file__).parents[2] / "golden/libvirt-9.0").iterdir() if p.is_dir())
 DEVICES = (
     "<disk type='file'><source file='/a.img'/><target dev='vda'/></disk>"
     "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"
@@ -94,3 +96,18 @@ def test_all_or_nothing(lines: list[Line]) -> None:
     assert select(lines, "/domain") == lines
     assert select(lines, "devices/toaster") == []
     assert select(lines, "disk[9]") == []
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda path: path.name)
+def test_every_recorded_document_is_explained_whole(core: Any, case: Path) -> None:
+    text = (case / "in.xml").read_text()
+    done = core.complete(text)
+    report = [{"path": e.path, "kind": e.kind, "en": e.en, "zh": e.zh} for e in done.report]
+    completed = document.write(done.domain, secrets=False)
+    known = owners([Version(text, completed, report)])
+    arguments = core.arguments(text)
+    found = explain(document.read_stored(completed), known, [(a.words, a.origin) for a in arguments])
+    for line in found:
+        assert all(note.en and note.zh and note.owner for note in line.notes), line
+    placed = sum(len(line.arguments) for line in found)
+    assert placed == len(arguments), {a.origin for a in arguments} - {line.path for line in found}
