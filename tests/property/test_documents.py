@@ -20,6 +20,7 @@ from domicile.schema.field import Field
 from domicile.schema.read import Reader
 from domicile.schema.scalar import Scalar
 from domicile.schema.shape import Element, Variant
+from domicile.schema.write import PREFIXES
 from domicile.schema.write import write as write_element
 
 FEW = settings(max_examples=8, deadline=None, database=None, derandomize=True)
@@ -94,7 +95,9 @@ def one(random: Random, declared: Field, depth: int) -> Any:
     if declared.kind == "flag":
         return True
     if declared.kind == "raw" or (declared.of is not None and not inner(declared)):
-        made = etree.Element(declared.name)
+        made = etree.Element(
+            declared.name, nsmap={prefix: uri for uri, prefix in PREFIXES.items() if uri in declared.name}
+        )
         if random.random() < 0.5:
             made.set("a", "1 < 2")
         for text in random.choice(((), ("",), ("text", "", "'"))):

@@ -87,7 +87,9 @@ def _value(declared: Any, value: Any, indent: str, lines: list[str], secrets: bo
 
 def compact(node: Any) -> str:
     """Write kept XML in one line, the same however it was indented."""
-    return etree.tostring(_stripped(node), encoding="unicode")
+    copy = _stripped(node)
+    etree.cleanup_namespaces(copy)
+    return etree.tostring(copy, encoding="unicode")
 
 
 def _stripped(node: Any) -> Any:
