@@ -77,4 +77,4 @@ def explain(file: str, path: str | None) -> list[dict[str, Any]]:
         arguments = [(argument.words, argument.origin) for argument in command_line(plan.items, done.facts.caps.version)]
     completed = document.write(done.domain)
     version = provenance.Version(text, completed, answers.entries(done))
-    return answers.explained(completed, [version], arguments, path)
+    return answers.lines_of(completed, [version], arguments, path)

@@ -154,12 +154,18 @@ def versions(revisions: Sequence[Revision]) -> list[provenance.Version]:
 
 
 def explained(
-    completed: str, known: Sequence[provenance.Version], arguments: Iterable[explain.Argument], path: str | None
+    completed: str, revisions: Sequence[Revision], arguments: Iterable[explain.Argument], path: str | None
 ) -> list[Answer]:
     """Explain a completed document, or the part of it that a path names. Raises: NotFound."""
-    domain = document.read_stored(completed)
+    return lines_of(completed, versions(revisions) if revisions else [], arguments, path)
+
+
+def lines_of(
+    completed: str, known: Sequence[provenance.Version], arguments: Iterable[explain.Argument], path: str | None
+) -> list[Answer]:
+    """Explain a document whose versions are at hand. Raises: NotFound."""
     owners = provenance.owners(known) if known else {}
-    lines = explain.select(explain.explain(domain, owners, arguments), path)
+    lines = explain.select(explain.explain(document.read_stored(completed), owners, arguments), path)
     if not lines:
         raise NotFound(f"nothing in this definition has the path '{path}' (accepted: for instance /devices/disk, disk[hda], memory)")
     return [_line(line) for line in lines]

@@ -1,4 +1,4 @@
-"""Handlers of Domicile's own program: history, explanation, search, health. Answers are JSON.
+"""Handlers of Domicile's own program: history, explanation, search, health. Answers are JSON; what reads many revisions does so in a thread.
 
 `doors` merges them with the others.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from asyncio import to_thread
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,7 +88,7 @@ async def _revisions(conn: Session[Service], key: str) -> list[Revision]:
 @handlers.handle(calls.history)
 async def history(conn: Session[Service], domain: str, limit: int) -> bytes:
     """List revisions, the newest first."""
-    return json(answers.history(await _revisions(conn, domain), limit))
+    return json(await to_thread(answers.history, await _revisions(conn, domain), limit))
 
 
 @handlers.handle(calls.show)
@@ -103,7 +104,7 @@ async def diff(conn: Session[Service], domain: str, old: int, new: int) -> bytes
     revisions = await _revisions(conn, domain)
     entry = next((e for e in conn.context.entries() if e.uuid == revisions[0].uuid), None)
     running = entry.live.revision if entry is not None and entry.live is not None else 0
-    return json(answers.diff(revisions, old, new, running))
+    return json(await to_thread(answers.diff, revisions, old, new, running))
 
 
 @handlers.handle(calls.rollback)
@@ -144,9 +145,9 @@ async def explain(conn: Session[Service], domain: str, path: str | None, languag
     # What runs may be an older definition: then the arguments are those the next start would have.
     planned = dataclasses.replace(entry, live=None, machine=None) if entry.pending else entry
     arguments, _, _ = await service.argv(planned)
-    known = answers.versions(await service.history(entry.uuid)) if entry.persistent else []
+    revisions = await service.history(entry.uuid) if entry.persistent else []
     xml = service.xml(entry, inactive=True, secrets=False)
-    return json(answers.explained(xml, known, arguments, path))
+    return json(await to_thread(answers.explained, xml, revisions, arguments, path))
 
 
 @handlers.handle(calls.argv)
