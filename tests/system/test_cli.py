@@ -178,6 +178,19 @@ def test_explain_and_argv(shared: Cli) -> None:
     assert shared("argv", "told", "--plain").startswith("/usr/bin/qemu-system-x86_64 -name ")
 
 
+def test_a_running_machine_shows_the_words_it_was_really_given(shared: Cli, guest: Guest) -> None:
+    shared.define(small("given", disk=str(guest.boot_sector), extra="<graphics type='vnc'/>"))
+    assert "{display:" in shared("argv", "given", "--plain")
+    shared("start", "given")
+    answer = shared.json("argv", "given")
+    assert answer["running"]
+    words = [answer["binary"], *(word for item in answer["arguments"] for word in item["words"])]
+    assert words == Path(f"/proc/{answer['pid']}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    (graphics,) = [item["words"] for item in answer["arguments"] if item["origin"] == "devices/graphics"]
+    assert graphics[0] == "-vnc"
+    assert "{" not in graphics[1]
+
+
 def test_what_an_editor_leaves_untouched_stays_generated(shared: Cli) -> None:
     shared.define(small("kept"))
     edited = run_edit(shared, "kept", "sed -i s/65536/98304/")

@@ -176,6 +176,19 @@ def _line(line: explain.Line) -> Answer:
     return {"depth": line.depth, "xml": line.xml, "path": line.path, "notes": notes, "arguments": line.arguments, "subject": line.subject}
 
 
+async def arguments(service: Service, entry: Entry) -> tuple[list[tuple[list[str], str]], str, int | None]:
+    """Give QEMU's options with their origins, the binary and the pid: as they were really given where it runs."""
+    planned, binary, pid = await service.argv(entry)
+    if entry.machine is None or pid is None:
+        return planned, binary, pid
+    given = entry.machine.argv[1:]
+    if len(given) != sum(len(words) for words, _ in planned):
+        # An earlier release started it, whose words this one cannot tell apart.
+        return [([word], "") for word in given], binary, pid
+    words = iter(given)
+    return [([next(words) for _ in option], origin) for option, origin in planned], binary, pid
+
+
 def checked(service: Service, xml: str) -> Answer:
     """Say all that is wrong with a document; nothing is stored."""
     try:

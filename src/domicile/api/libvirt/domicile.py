@@ -144,7 +144,7 @@ async def explain(conn: Session[Service], domain: str, path: str | None, languag
     entry = service.find_entry(domain)
     # What runs may be an older definition: then the arguments are those the next start would have.
     planned = dataclasses.replace(entry, live=None, machine=None) if entry.pending else entry
-    arguments, _, _ = await service.argv(planned)
+    arguments, _, _ = await answers.arguments(service, planned)
     revisions = await service.history(entry.uuid) if entry.persistent else []
     xml = service.xml(entry, inactive=True, secrets=False)
     return json(await to_thread(answers.explained, xml, revisions, arguments, path))
@@ -154,7 +154,7 @@ async def explain(conn: Session[Service], domain: str, path: str | None, languag
 async def argv(conn: Session[Service], domain: str) -> bytes:
     """Give QEMU's arguments, each with the element it came from."""
     entry = conn.context.find_entry(domain)
-    arguments, binary, pid = await conn.context.argv(entry)
+    arguments, binary, pid = await answers.arguments(conn.context, entry)
     items: list[dict[str, Any]] = [{"words": words, "origin": origin} for words, origin in arguments]
     return json({"name": entry.name, "binary": binary, "pid": pid, "running": pid is not None, "arguments": items})
 
