@@ -6,7 +6,7 @@ Every slice ends with one of these; devices/__init__ lists them in libvirt's ord
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from domicile.devices.parts.device import Device
@@ -39,7 +39,8 @@ class Family:
     alias: Callable[[Any, int, Planning], str] = lambda device, index, planning: f"{device.shape.tag}{index}"
     plan: Callable[[Any, Planning], Iterable[Item | Need]] = _no_plan
 
-    @property
-    def tag(self) -> str:
-        """The element's name."""
-        return self.element.shape.tag
+    tag: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        """Take the element's name: it is asked for at every step over all families."""
+        object.__setattr__(self, "tag", self.element.shape.tag)

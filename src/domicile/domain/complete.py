@@ -23,7 +23,7 @@ from domicile.schema import tree
 from domicile.schema.shape import Element
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One line of the report: what became of a place of the document (``ignored``, ``defaulted``, ``allocated``, ``added``)."""
 
@@ -44,7 +44,7 @@ class Completed:
     ignored: list[Problem] = field(default_factory=list)
 
 
-def complete_text(text: str | bytes, host: Host, find: FindCapabilities, *, strict: bool = False) -> Completed:
+def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, strict: bool = False) -> Completed:
     """Read and complete a document.
 
     Raises:

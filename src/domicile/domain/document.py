@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lxml import etree
+
 from domicile.base.errors import InvalidDocument
 from domicile.base.problem import Problem
 from domicile.domain.domain import QEMU, Domain
@@ -11,13 +13,17 @@ from domicile.schema import read as reading
 from domicile.schema import write as writing
 
 
-def read(text: str | bytes) -> tuple[Domain, list[Problem]]:
-    """Read a document; the problems include what is ignored.
+#: A document as text, or parsed already.
+Source = str | bytes | etree._Element
+
+
+def read(text: Source) -> tuple[Domain, list[Problem]]:
+    """Read a document, as text or parsed already; the problems include what is ignored.
 
     Raises:
         InvalidDocument: when it cannot be read at all: not XML, too large, or not a domain.
     """
-    root: Any = reading.parse(text)
+    root: Any = reading.parse(text) if isinstance(text, str | bytes) else text
     if root.tag != "domain":
         problem = Problem("", f"the root element is '{root.tag}'", root.sourceline or 0, "<domain>")
         raise InvalidDocument([problem])

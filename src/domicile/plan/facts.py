@@ -16,9 +16,9 @@ from domicile.plan.host import Host
 from domicile.schema.shape import Element
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Why:
-    """A reason in both languages of the product."""
+    """A reason in both languages of the product. Not frozen: a completion makes a hundred, and freezing triples their cost."""
 
     en: str
     zh: str

@@ -50,7 +50,7 @@ class Definitions:
         kind = root.find("os/type")
         arch = (kind.get("arch") if kind is not None else None) or self._service.host.arch
         await self._service.emulators.ensure(emulator, arch)
-        return complete_text(xml, self._service.host, self._service.emulators.find, strict=strict)
+        return complete_text(root, self._service.host, self._service.emulators.find, strict=strict)
 
     async def define(
         self,

@@ -143,19 +143,22 @@ def place(controller: Controller, facts: Facts) -> Want | None:
     return None
 
 
+# Source: QEMU's docs/pcie.txt.
+_PLUGGED = {
+    "pci-bridge": WantPci(Pci.PCI_BRIDGE | Pci.HOTPLUG),
+    "dmi-to-pci-bridge": WantPci(Pci.DMI_BRIDGE),
+    "pcie-to-pci-bridge": WantPci(Pci.PCIE_TO_PCI | Pci.HOTPLUG),
+    "pcie-root-port": WantPci(Pci.ROOT_PORT | Pci.AGGREGATE),
+    "pcie-switch-upstream-port": WantPci(Pci.UPSTREAM),
+    "pcie-switch-downstream-port": WantPci(Pci.DOWNSTREAM | Pci.AGGREGATE),
+    "pci-expander-bus": WantPci(Pci.PCI_EXPANDER),
+    "pcie-expander-bus": WantPci(Pci.PCIE_EXPANDER),
+}
+
+
 def pci_want(model: str) -> WantPci | None:
-    """Say what slot a PCI controller itself is plugged into. Source: QEMU's docs/pcie.txt."""
-    flags = {
-        "pci-bridge": Pci.PCI_BRIDGE | Pci.HOTPLUG,
-        "dmi-to-pci-bridge": Pci.DMI_BRIDGE,
-        "pcie-to-pci-bridge": Pci.PCIE_TO_PCI | Pci.HOTPLUG,
-        "pcie-root-port": Pci.ROOT_PORT | Pci.AGGREGATE,
-        "pcie-switch-upstream-port": Pci.UPSTREAM,
-        "pcie-switch-downstream-port": Pci.DOWNSTREAM | Pci.AGGREGATE,
-        "pci-expander-bus": Pci.PCI_EXPANDER,
-        "pcie-expander-bus": Pci.PCIE_EXPANDER,
-    }.get(model)
-    return WantPci(flags) if flags is not None else None
+    """Say what slot a PCI controller itself is plugged into."""
+    return _PLUGGED.get(model)
 
 
 def alias(controller: Controller, index: int, p: Planning) -> str:

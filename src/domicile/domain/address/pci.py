@@ -36,13 +36,17 @@ def assign(devices: DeviceLists, c: Completion) -> None:
                 what = f"machine type '{c.machine}' has no PCI bus for this '{device.shape.tag}'"
                 c.problem(device, what, "another machine type or model")
         return
-    _dry_run(devices, top, c)
-    if any(problem for _, _, problem in c.found):
+    count = len(controllers)
+    tried = _dry_run(devices, top, c)
+    if tried is None or any(problem for _, _, problem in c.found):
         return
-    buses = _create(devices, c, growing=False)
-    trial = _Trial(None)
-    builtin.reserve(devices, buses, c, trial.given)
-    _give(devices, buses, c, trial)
+    buses, trial = tried
+    if len(controllers) == count and not c.i440fx:  # no bus was missing: what was tried is what would be found again
+        trial.keep(c)
+    else:
+        buses, trial = _create(devices, c, growing=False), _Trial(dry=False)
+        builtin.reserve(devices, buses, c, trial.given)
+        _give(devices, buses, c, trial)
     _multifunction(devices, buses)
     _details(devices, c)
 
@@ -50,21 +54,29 @@ def assign(devices: DeviceLists, c: Completion) -> None:
 class _Trial:
     """Where addresses go in a pass: into the devices, or (dry) only into a list of its own."""
 
-    def __init__(self, dry: dict[int, PciAddress] | None) -> None:
+    def __init__(self, *, dry: bool) -> None:
         self.dry = dry
+        self._tried: dict[int, tuple[Device, PciAddress]] = {}
 
     def given(self, device: Device) -> PciAddress | None:
         """Return the device's address as this pass sees it."""
-        if self.dry is not None and id(device) in self.dry:
-            return self.dry[id(device)]
+        tried = self._tried.get(id(device))
+        if tried is not None:
+            return tried[1]
         return device.address if isinstance(device.address, PciAddress) and device.address.given else None
 
     def put(self, device: Device, address: PciAddress, c: Completion) -> None:
         """Keep an address that was found."""
-        if self.dry is not None:
-            self.dry[id(device)] = address
+        if self.dry:
+            self._tried[id(device)] = device, address
             return
         c.allocate(device, "address", address, "the first free place of that kind", "同类中第一个空闲位置")
+
+    def keep(self, c: Completion) -> None:
+        """Put the addresses of a dry pass into the devices."""
+        self.dry = False
+        for device, address in self._tried.values():
+            self.put(device, address, c)
 
 
 def wanting(devices: DeviceLists, c: Completion) -> Iterator[tuple[Device, WantPci]]:
@@ -172,12 +184,12 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
     bus.take(slot, function, bool(flags & Pci.AGGREGATE))
 
 
-def _dry_run(devices: DeviceLists, top: int, c: Completion) -> None:
-    """Find which buses are missing and add their controllers."""
+def _dry_run(devices: DeviceLists, top: int, c: Completion) -> tuple[Buses, _Trial] | None:
+    """Find which buses are missing and add their controllers; returns what was tried, None where something is wrong."""
     buses = _create(devices, c, growing=True)
     if any(problem for _, _, problem in c.found):
-        return
-    trial = _Trial({})
+        return None
+    trial = _Trial(dry=True)
     builtin.reserve(devices, buses, c, trial.given)
     legacy = Pci.HOTPLUG | Pci.PCI
     if c.i440fx and not all(bus.full() for bus in buses.buses):
@@ -194,8 +206,9 @@ def _dry_run(devices: DeviceLists, top: int, c: Completion) -> None:
             want = pci_want(controller.model or "")
             if want is not None and _next(buses, want.flags) is None:
                 c.problem(None, f"no PCI slot is free for a '{controller.model}'", "fewer devices", code=XML_ERROR)
-                return
+                return None
         index += 1
+    return buses, trial
 
 
 def _next(buses: Buses, flags: int) -> tuple[int, int, int] | None:
