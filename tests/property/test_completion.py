@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -110,7 +111,9 @@ def addresses(domain: Domain) -> dict[str, str]:
         counts[kind] = counts.get(kind, 0) + 1
         target = getattr(item, "target", None)
         name = getattr(target, "dev", None) or getattr(target, "name", None) or counts[kind]
-        found[f"{kind} {name}"] = repr(item.address)
+        # Function 0 may learn that there are more functions now; it stays where it is.
+        place = replace(item.address, multifunction=None) if isinstance(item.address, PciAddress) else item.address
+        found[f"{kind} {name}"] = repr(place)
     return found
 
 
