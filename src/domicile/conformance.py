@@ -29,7 +29,7 @@ _DIRECTORIES = Directories(
 _TOKEN = re.compile(r"\{(fd|fds|port|display):([^}]*)\}")
 
 
-def host(arch: str, given: dict[str, Any]) -> Host:
+def host(arch: str, given: dict[str, Any], *, fresh: bool) -> Host:
     """Make the reference host, changed by a request's settings (named as in qemu.conf)."""
     known = {f.name for f in fields(Settings)}
     values = {}
@@ -39,21 +39,23 @@ def host(arch: str, given: dict[str, Any]) -> Host:
             re.sub(r"([a-z0-9])([A-Z][a-z])", r"\1_\2", snake)
             .lower()
             .replace("x509secret", "x509_secret")
-            .replace("tlsx509", "tls_x509").replace("x509verify", "x509_verify")
+            .replace("tlsx509", "tls_x509")
+            .replace("x509verify", "x509_verify")
         )
         if snake in known:
             values[snake] = value
     environment = {k.removeprefix("env "): str(v) for k, v in given.items() if k.startswith("env ")}
     return Host(
         arch=arch, kvm=True, directories=_DIRECTORIES, settings=Settings(spice_password="123456", **values), libvirt=(11, 3),  # noqa: S106
-        environment=environment, aliases=False,
+        environment=environment, aliases=False, fresh=fresh,
     )  # fmt: skip
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Answer one request."""
     caps = probe.recorded(Path(request["capabilities"]))
-    reference = host(caps.arch, request.get("settings") or {})
+    # The recorded documents were read as if from disk, the command lines made as at a start.
+    reference = host(caps.arch, request.get("settings") or {}, fresh=request["action"] != "complete")
 
     def find(emulator: str | None, arch: str) -> Capabilities | None:
         return caps.at(f"/usr/bin/qemu-system-{_binary(caps.arch)}" if emulator is None else emulator)

@@ -6,9 +6,9 @@ addresses → checks. It is pure: what it needs of the host and of QEMU comes in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from domicile.base.errors import NO_NAME, InvalidDocument
+from domicile.base.errors import NO_NAME, XML_INVALID_SCHEMA, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
@@ -52,7 +52,11 @@ def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, 
     """
     domain, problems = document.read(text)
     completion, found = _complete(domain, host, find)
-    wrong = [p for p in problems if p.severity == "error" or strict] + found
+    wrong = [p for p in problems if p.severity == "error"]
+    # What could not be read is not missing as well.
+    wrong += [p for p in found if p.path not in {known.path for known in wrong}]
+    if strict and not wrong:
+        wrong = [replace(p, severity="error", code=XML_INVALID_SCHEMA) for p in problems]
     if wrong:
         raise InvalidDocument(sorted(wrong, key=lambda p: p.line or 10**9))
     report = [Entry(p.path, "ignored", "", p.message, p.message) for p in problems]
@@ -111,6 +115,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     for family in FAMILIES:
         for device in getattr(lists, family.tag):
             family.defaults(device, c)
+    defaults.totals(domain, c)
     disks.arrange(lists)
     videos.arrange(lists.of(videos.Video), c)
     devices.inputs(domain, c)
@@ -135,7 +140,8 @@ def _fill(domain: Domain, c: Completion) -> None:
     if not c.found:
         serial.assign(lists, c)
         pci.assign(lists, c)
-        usb.assign(lists, c)
+        if c.host.fresh:
+            usb.assign(lists, c)
 
 
 def _paths(domain: Domain) -> dict[int, str]:

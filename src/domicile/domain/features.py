@@ -231,8 +231,8 @@ class Features(Element):
     )
     pae: bool = f.flag("32-bit guests reach more than 4 GiB.", "32 位客户机可使用 4 GiB 以上内存。", guest=True)
     viridian: bool = f.flag("Kept for Xen.", "为 Xen 保留。")
-    privnet: bool = f.flag("Kept for containers.", "为容器保留。")
     hap: Switch | None = f.child("Hardware assisted paging.", "硬件辅助分页。", Switch)
+    privnet: bool = f.flag("Kept for containers.", "为容器保留。")
     hyperv: Hyperv | None = f.child(
         "What Hyper-V offers Windows guests.", "提供给 Windows 的 Hyper-V 功能。", Hyperv, guest=True
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from domicile.devices.memory import MemoryDevice, size_kib
 from domicile.domain.cpu import Cpu
 from domicile.domain.domain import Domain
 from domicile.domain.features import Enlightenment, Hyperv, Kvm
@@ -126,8 +127,7 @@ def _ram_id(domain: Domain, p: Planning) -> str | None:
 
 
 def _memory(domain: Domain, p: Planning) -> Iterator[Item]:
-    kib = domain.memory.value if domain.memory is not None and domain.memory.value else 0
-    kib = -(-kib // 1024) * 1024
+    kib = -(-_at_boot(domain) // 1024) * 1024
     pairs: Pairs = [("size", f"{kib}k")]
     if domain.maxMemory is not None and domain.maxMemory.value:
         pairs += [("slots", domain.maxMemory.slots), ("maxmem", f"{domain.maxMemory.value}k")]
@@ -137,6 +137,17 @@ def _memory(domain: Domain, p: Planning) -> Iterator[Item]:
         yield Structured(
             "object", {"qom-type": "memory-backend-ram", "id": backend, "size": kib * 1024}, origin="memory"
         )
+
+
+def _at_boot(domain: Domain) -> int:
+    """Say how much memory the guest boots with in KiB: what its nodes have, or all but the modules."""
+    numa = domain.cpu.numa if domain.cpu is not None else None
+    nodes = sum(cell.memory or 0 for cell in numa.cell) if numa is not None else 0
+    if nodes:
+        return nodes
+    total = domain.memory.value if domain.memory is not None and domain.memory.value else 0
+    modules = domain.devices.of(MemoryDevice) if domain.devices is not None else []
+    return total - sum(size_kib(module) or 0 for module in modules)
 
 
 def _smp(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,7 @@ class Memory(Element):
     )
     slots: int | None = f.attr("How many modules can be plugged in.", "可插入的内存条数。", UINT, guest=True, order=-1)
     dumpCore: bool | None = f.attr(
-        "Whether a core dump of QEMU holds the guest's memory.", "QEMU 的核心转储是否包含客户机内存。", ON_OFF
+        "Whether a core dump of QEMU holds the guest's memory.", "QEMU 的核心转储是否包含客户机内存。", ON_OFF, order=-1
     )
     value: int | None = f.text("The amount.", "数量。", ULONG, guest=True)
 

@@ -63,7 +63,8 @@ class Host:
     """The host as completing and planning see it.
 
     `libvirt` is the release whose habits completion follows where they changed; `aliases` says that machine types such as
-    ``pc`` are kept as the version they mean now.
+    ``pc`` are kept as the version they mean now; `fresh` that
+    documents come from their owners: read back later, what the guest would see changed is no longer filled in.
     """
 
     arch: str = "x86_64"
@@ -74,6 +75,7 @@ class Host:
     page_kib: int = 4
     libvirt: tuple[int, int] = (9, 0)
     aliases: bool = True
+    fresh: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     new_mac: Callable[[], str] = ids.new_mac
     new_uuid: Callable[[], str] = ids.new_uuid

@@ -26,7 +26,7 @@ class Field:
     `effect` says when a change counts: ``live`` now, ``start`` at the next start, ``never``: it is the identity of the thing
     and a change makes another. `guest` says that the guest can see a change of it. `order` moves a field behind those of
     lower order when written, for what a base class declares but libvirt writes last. `code` is libvirt's error number for a
-    value that is none.
+    value that is none, `empty_code` for an empty one.
     """
 
     kind: Kind
@@ -45,6 +45,7 @@ class Field:
     order: int = 0
     foreign: bool = False
     code: int = XML_ERROR
+    empty_code: int = XML_ERROR
 
     @property
     def path(self) -> str:

@@ -87,33 +87,34 @@ def _value(declared: Any, value: Any, indent: str, lines: list[str], secrets: bo
 
 def compact(node: Any) -> str:
     """Write kept XML in one line, the same however it was indented."""
-    copy = _stripped(node)
+    copy = etree.fromstring(etree.tostring(node, with_tail=False))
+    _arrange(copy, None)
     etree.cleanup_namespaces(copy)
     return etree.tostring(copy, encoding="unicode")
 
 
-def _stripped(node: Any) -> Any:
-    copy = etree.fromstring(etree.tostring(node, with_tail=False))
-    _strip(copy)
-    return copy
-
-
 def _raw(node: Any, indent: str) -> list[str]:
     """Write foreign XML as libxml2 does: its own quotes, indented where it holds no text beside elements."""
-    copy = _stripped(node)
-    etree.indent(copy, space="  ", level=len(indent) // 2)
+    copy = etree.fromstring(etree.tostring(node, with_tail=False))
+    _arrange(copy, indent)
     etree.cleanup_namespaces(copy)
     return [indent + etree.tostring(copy, encoding="unicode")]
 
 
-def _strip(node: Any) -> None:
-    """Drop text that is only blanks between elements, so that indenting begins afresh."""
-    if len(node) and node.text is not None and not node.text.strip():
-        node.text = None
+def _arrange(node: Any, indent: str | None) -> None:
+    """Put each child on a line of its own (without an indent, all on one), unless there is text among them.
+
+    Where there is, nothing below is touched.
+    """
+    if not len(node) or any(text is not None and text.strip() for text in (node.text, *(sub.tail for sub in node))):
+        return
+    deeper = None if indent is None else indent + "  "
+    between = None if deeper is None else "\n" + deeper
+    node.text = between
     for sub in node:
-        if sub.tail is not None and not sub.tail.strip():
-            sub.tail = None
-        _strip(sub)
+        _arrange(sub, deeper)
+        sub.tail = between
+    node[-1].tail = None if indent is None else "\n" + indent
 
 
 def name_of(node: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from domicile.base.errors import Conflict, InvalidRequest, NotFound, WrongState
+from domicile.base.errors import OPERATION_INVALID, Conflict, InvalidRequest, NotFound, WrongState
 from domicile.domain import document, metadata
 from domicile.domain.complete import Completed, complete, complete_text
 from domicile.domain.complete import Entry as ReportEntry
@@ -163,7 +163,7 @@ class Definitions:
             if entry.active:
                 raise WrongState("cannot rename active domain")
             if service.registry.named(new) is not None:
-                raise Conflict(f"domain with name '{new}' already exists")
+                raise Conflict(f"domain with name '{new}' already exists", code=OPERATION_INVALID)
             domain = service.domain(entry, inactive=True)
             domain.name = new
             done = await self.complete(document.write(domain))

@@ -75,12 +75,12 @@ class Machines:
         if entry is not None and entry.name != name:
             raise Conflict(f"domain '{entry.name}' is already defined with uuid {uuid}")
         if entry is not None and entry.active:
-            raise WrongState(f"domain '{name}' is already active", code=9)
+            raise WrongState(f"domain '{name}' is already active")
         if entry is None:
             entry = service.registry.add(Entry(uuid, name))
         async with entry.changing():
             if entry.active:
-                raise WrongState(f"domain '{name}' is already active", code=9)
+                raise WrongState(f"domain '{name}' is already active")
             try:
                 await self._launch(entry, done.domain, 0, author, paused)
             except BaseException:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from domicile.base.errors import XML_ERROR
 from domicile.devices.interface.model import TYPES, Interface, InterfaceModel, Mac
 from domicile.devices.parts.bus import want_legacy, want_virtio
 from domicile.devices.parts.device import CcwAddress
 from domicile.plan.facts import Completion, Facts
 from domicile.plan.place import Want, WantUsb
 
+_LAST_VLAN = 4095
 _MODEL_WORD = re.compile(r"[a-zA-Z0-9_-]+\Z")
 
 
@@ -34,6 +36,8 @@ def defaults(interface: Interface, c: Completion) -> None:
                 "the card this machine type's guests know",
                 "此机型的客户机认识的网卡",
             )
+    if interface.type == "direct" and interface.source is not None and interface.source.mode is None:
+        c.default(interface.source, "mode", "vepa", "frames go over the switch outside", "帧经由外部交换机转发")
     port = interface.virtualport
     if port is not None and port.get("type") == "openvswitch":
         _openvswitch(port, c)
@@ -102,6 +106,19 @@ def check(interface: Interface, c: Completion) -> None:
     driver = interface.driver
     if driver is not None and driver.name == "vhost" and model is not None and not model.startswith("virtio"):
         c.problem(driver, f"driver 'vhost' is not for model '{model}'", "model virtio", "@name")
+    if interface.ip and interface.type not in ("user", "ethernet"):
+        message = f"an interface of type '{interface.type}' has an <ip> for the guest's end, which QEMU cannot give it"
+        c.problem(interface, message, "no <ip>", "ip")
+    for tag in interface.vlan.iterfind("tag") if interface.vlan is not None else ():
+        number = tag.get("id") or ""
+        if not number.isdigit() or int(number) > _LAST_VLAN:
+            c.problem(
+                interface,
+                f"attribute 'id' of element 'tag' has the value '{number}'",
+                "0 to 4095",
+                "vlan/tag/@id",
+                XML_ERROR,
+            )
 
 
 def place(interface: Interface, facts: Facts) -> Want | None:

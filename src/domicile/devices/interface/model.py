@@ -6,7 +6,7 @@ from typing import Any
 
 from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, MAC, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum
+from domicile.schema.scalar import FILLED, MAC, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum, hexadecimal
 from domicile.schema.shape import Element, element
 
 TYPES = (
@@ -46,10 +46,10 @@ class SourceAddress(Element):
     """The host's device behind the interface."""
 
     type: str | None = f.attr("The kind of address.", "地址的种类。", enum("pci", "usb"))
-    domain: str | None = f.attr("The PCI domain.", "PCI 域。")
-    bus: str | None = f.attr("The bus.", "总线。")
-    slot: str | None = f.attr("The slot.", "插槽。")
-    function: str | None = f.attr("The function.", "功能号。")
+    domain: int | None = f.attr("The PCI domain.", "PCI 域。", hexadecimal(4, 0xFFFFFFFF))
+    bus: int | None = f.attr("The bus.", "总线。", hexadecimal(2, 0xFF))
+    slot: int | None = f.attr("The slot.", "插槽。", hexadecimal(2, 0xFF))
+    function: int | None = f.attr("The function.", "功能号。", hexadecimal(1, 7))
 
 
 @element("local", "本地端")

@@ -85,7 +85,9 @@ def virtio_props(options: VirtioOptions | None) -> dict[str, Any]:
 
 def want_virtio(facts: Facts, model: str | None = None) -> WantPci:
     """Ask for the slot a virtio device takes: PCI Express where there is one, unless it is a transitional device."""
-    if (facts.pcie and not (model or "").endswith("-transitional")) or (model or "").endswith("-non-transitional"):
+    if (facts.pcie and not (model or "").endswith("-transitional")) or (
+        facts.pcie and (model or "").endswith("-non-transitional")
+    ):
         return WantPci(Pci.PCIE | Pci.HOTPLUG)
     return WantPci(Pci.PCI | Pci.HOTPLUG)
 

@@ -34,7 +34,7 @@ def assign(devices: DeviceLists, c: Completion) -> None:
         for device, want in wanting(devices, c):
             if not want.optional:
                 what = f"machine type '{c.machine}' has no PCI bus for this '{device.shape.tag}'"
-                c.problem(device, what, "another machine type or model")
+                c.problem(device, what, "another machine type or model", code=XML_ERROR)
         return
     count = len(controllers)
     tried = _dry_run(devices, top, c)

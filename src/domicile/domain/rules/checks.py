@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
+from domicile.base.errors import INTERNAL_ERROR, XML_DETAIL, XML_ERROR
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.parts.device import Device, DriveAddress
@@ -20,6 +20,8 @@ def whole(domain: Domain, c: Completion) -> None:
     _cpu(domain, c)
     _boot(domain, c)
     _lifecycle(domain, c)
+    _labels(domain, c)
+    _weights(domain, c)
     if domain.devices is not None:
         _unique(domain, c)
 
@@ -46,6 +48,8 @@ def _memory(domain: Domain, c: Completion) -> None:
             )
         return
     top = domain.maxMemory
+    if top is not None and c.x86 and (domain.cpu is None or domain.cpu.numa is None or not domain.cpu.numa.cell):
+        c.problem(top, "element 'maxMemory' needs a guest NUMA node for the modules to come", "<cpu><numa><cell …/>")
     if (
         top is not None
         and top.value is not None
@@ -121,11 +125,40 @@ def _cpu(domain: Domain, c: Completion) -> None:
         )
 
 
+def _weights(domain: Domain, c: Completion) -> None:
+    tuning = domain.blkiotune
+    if tuning is None:
+        return
+    for element, weight in ((tuning, tuning.weight), *((device, device.weight) for device in tuning.device)):
+        if weight and not 100 <= weight <= 1000:
+            c.problem(element, f"element 'weight' has the value '{weight}'", "100 to 1000", "weight")
+
+
+def _labels(domain: Domain, c: Completion) -> None:
+    seen: set[str | None] = set()
+    for node in domain.seclabel:
+        model = node.get("model")
+        if model in seen and model is not None:
+            c.problem(
+                domain,
+                f"there are two elements 'seclabel' of model '{model}'",
+                "one of each model",
+                "seclabel",
+                XML_DETAIL,
+            )
+        seen.add(model)
+
+
 def _lifecycle(domain: Domain, c: Completion) -> None:
     for slot in ("on_poweroff", "on_reboot", "on_crash"):
         if getattr(domain, slot) == "rename-restart":
             what = f"element '{slot}' has the value 'rename-restart', which QEMU does not have"
             c.problem(domain, what, "destroy, restart, preserve", slot)
+    for slot in ("on_poweroff", "on_reboot"):
+        if getattr(domain, slot) == "preserve":
+            c.problem(
+                domain, f"element '{slot}' has the value 'preserve', which QEMU does not have", "destroy, restart", slot
+            )
     if domain.on_reboot == "destroy" and domain.on_poweroff == "restart":
         what = "'on_reboot' is 'destroy' while 'on_poweroff' is 'restart': a guest could never power off"
         c.problem(domain, what, "one of the two", "on_reboot")

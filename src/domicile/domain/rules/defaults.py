@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domicile.devices.memory import MemoryDevice, size_kib
 from domicile.devices.parts.device import Device
 from domicile.domain.clock import Clock
 from domicile.domain.cpu import Cpu, CpuModelName
@@ -12,7 +13,7 @@ from domicile.plan.facts import Completion
 
 
 def memory(domain: Domain, c: Completion) -> None:
-    """Bring all amounts to KiB and let the balloon start at the whole."""
+    """Bring all amounts to KiB."""
     for slot in ("maxMemory", "memory", "currentMemory"):
         amount: Memory | None = getattr(domain, slot)
         if amount is None:
@@ -23,6 +24,10 @@ def memory(domain: Domain, c: Completion) -> None:
                 amount, f"element '{slot}' has the {wrong}", "an amount below 8 EiB in bytes, KiB, MiB, GiB, TiB…"
             )
             amount.value = None
+
+
+def totals(domain: Domain, c: Completion) -> None:
+    """Count the memory together once all modules are known, and let the balloon start at the whole."""
     nodes(domain, c)
     if domain.memory is None or domain.memory.value is None:
         return
@@ -37,6 +42,8 @@ def labels(domain: Domain) -> None:
         if node.get("type") == "none" and node.get("model") is None:
             node.set("model", "none")
         if node.get("type") == "dynamic":
+            if node.get("relabel") is None and node.get("model") is not None:
+                node.set("relabel", "yes")
             # What a run was given; the next one is given its own.
             for child in [n for n in node if n.tag in ("label", "imagelabel")]:
                 node.remove(child)
@@ -75,10 +82,15 @@ def nodes(domain: Domain, c: Completion) -> None:
             c.problem(cell, f"element 'cell' has the {wrong}", "an amount in bytes, KiB, MiB, GiB, TiB", "@memory")
         cell.memory, cell.unit = size.value, "KiB"
     total = sum(cell.memory or 0 for cell in numa.cell)
-    if total and domain.memory is not None:
-        domain.memory.value = total
-    elif total:
+    given = domain.memory.value if domain.memory is not None else None
+    if not total or (given and not c.host.fresh):
+        return
+    if domain.devices is not None:
+        total += sum(size_kib(module) or 0 for module in domain.devices.of(MemoryDevice))
+    if domain.memory is None:
         c.default(domain, "memory", Memory(unit="KiB", value=total), "what its NUMA nodes have", "其 NUMA 节点之和")
+    elif given != total:
+        c.default(domain.memory, "value", total, "what its NUMA nodes and modules have", "其 NUMA 节点与内存条之和")
 
 
 def processors(domain: Domain, c: Completion) -> None:
@@ -130,7 +142,8 @@ def enlightenments(domain: Domain) -> None:
     if tseg is not None:
         amount = Memory(unit=tseg.unit or "MiB", value=tseg.value)
         if amount.normalise() is None and amount.value is not None:
-            tseg.value, tseg.unit = amount.value, "KiB"
+            shift = next((n for n in (20, 10) if amount.value and amount.value % (1 << n) == 0), 0)
+            tseg.value, tseg.unit = amount.value >> shift, {20: "GiB", 10: "MiB", 0: "KiB"}[shift]
 
 
 def lifecycle(domain: Domain, c: Completion) -> None:

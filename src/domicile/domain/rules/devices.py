@@ -35,7 +35,7 @@ def balloon(domain: Domain, c: Completion) -> None:
     present = _list(domain, "memballoon")
     if present or "memballoon" not in BY_TAG:
         return
-    virtio = c.pci or c.s390 or c.arm_virt or c.riscv_virt or c.loongarch_virt
+    virtio = c.x86 or c.pci or c.s390 or c.arm_virt or c.riscv_virt or c.loongarch_virt
     made = BY_TAG["memballoon"].element(model="virtio" if virtio else "none")
     present.append(made)
     c.add(made, "lets the host take memory back and count it", "使主机可回收与统计内存")

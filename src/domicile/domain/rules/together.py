@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from domicile.devices import audio, hostdev, memory, video
 from domicile.devices.console import Console, mirrors
+from domicile.devices.filesystem import Filesystem
 from domicile.devices.graphics import complete as graphics
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.input import Input
@@ -38,6 +39,7 @@ def check(domain: Domain, c: Completion) -> None:
     hostdev.check_together(devices.of(hostdev.Hostdev), bool(displays), c)
     _spice(domain, any(display.type == "spice" for display in displays), c)
     _inputs(domain, c)
+    _shared_memory(domain, c)
     for console in devices.of(Console)[1:]:
         if mirrors(console):
             c.problem(console, "only the first <console> can be of target type 'serial'", "virtio", "target/@type")
@@ -56,6 +58,20 @@ def _spice(domain: Domain, present: bool, c: Completion) -> None:
                 "<graphics type='spice'/>",
                 "@type",
             )
+
+
+def _shared_memory(domain: Domain, c: Completion) -> None:
+    """A virtiofs server reads the guest's memory, so it must be shared."""
+    assert domain.devices is not None
+    access = domain.memoryBacking.access if domain.memoryBacking is not None else None
+    cells = domain.cpu.numa.cell if domain.cpu is not None and domain.cpu.numa is not None else []
+    shared = (access is not None and access.mode == "shared") or (
+        cells and all(cell.memAccess == "shared" for cell in cells)
+    )
+    for filesystem in domain.devices.of(Filesystem):
+        if filesystem.virtiofs and not shared and not c.s390:
+            accepted = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+            c.problem(filesystem, "'virtiofs' needs memory that is shared", accepted, "driver/@type")
 
 
 def _inputs(domain: Domain, c: Completion) -> None:
