@@ -24,6 +24,8 @@ from domicile.store.store import Store
 from domicile.store.values import Author
 
 log = structlog.get_logger(__name__)
+#: Seconds without work for the database after which the index is brought up to date, and after which it is all the same.
+_QUIET, _AT_LAST = 1.0, 30.0
 DAEMON = Author("root" if os.geteuid() == 0 else str(os.geteuid()), "domiciled", "")
 
 
@@ -98,8 +100,12 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event) -> None:
 
 
 async def _index(service: Service) -> None:
-    """Bring the index of all values up to date while nothing else is to be done."""
-    pause = 2.0
+    """Bring the index of all values up to date while nothing else is to be done, or a little of it every half minute."""
+    pause, waited = 2.0, 0.0
     while True:
         await asyncio.sleep(pause)
-        pause = 0.2 if await service.in_store(service.store.catch_up, 20) else 2.0
+        waited += pause
+        if service.quiet < _QUIET and waited < _AT_LAST:
+            continue
+        more = await service.when_idle(service.store.catch_up, 20)
+        pause, waited = (0.2 if more else 2.0), 0.0

@@ -12,7 +12,6 @@ from domicile.domain.domain import QEMU, Domain
 from domicile.schema import read as reading
 from domicile.schema import write as writing
 
-
 #: A document as text, or parsed already.
 Source = str | bytes | etree._Element
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ class Service:
         self.registry = Registry()
         self.consoles = Consoles()
         self._worker = ThreadPoolExecutor(1, "store")
+        self._worked = 0.0
         self._texts: OrderedDict[tuple[str, int], str] = OrderedDict()
         self._listeners: list[Callable[[ServiceEvent], None]] = []
         definitions, machines = Definitions(self), Machines(self)
@@ -143,6 +145,16 @@ class Service:
 
     async def in_store(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run one unit of work of the store in its thread."""
+        self._worked = time.monotonic()
+        return await self.when_idle(function, *args, **kwargs)
+
+    @property
+    def quiet(self) -> float:
+        """For how many seconds the store had nothing to do."""
+        return time.monotonic() - self._worked
+
+    async def when_idle(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a unit of work of the store that nobody waits for; it does not count as work."""
         return await asyncio.get_running_loop().run_in_executor(
             self._worker, functools.partial(function, *args, **kwargs)
         )

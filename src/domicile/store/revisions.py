@@ -37,11 +37,15 @@ _RIVALS = _ROW.where(
 ).with_for_update()
 _NEW_DOMAIN = insert(domain).returning(domain.c.id)
 _NEW_REVISION = insert(revision)
+# Statements that stand ready: making one anew for each call costs as much as running it.
+_BY_UUID = _ROW.where(domain.c.uuid == bindparam("uuid_"))
 _MOVE_HEAD = (
     update(domain)
     .where(domain.c.id == bindparam("id_"), domain.c.head == bindparam("parent_"))
-    .values({name: bindparam(name) for name in ("name", "head", "undefined_at", "summary")})
+    .values({name: bindparam(name) for name in ("name", "head", "undefined_at")})
 )
+_MOVE_HEAD_AND_SUMMARY = _MOVE_HEAD.values(summary=bindparam("summary"))
+_UNDEFINE = _MOVE_HEAD.values(autostart=False)
 _REVISIONS = select(revision, domain.c.uuid.label("domain_uuid")).join_from(revision, domain)
 _HISTORY = _REVISIONS.where(revision.c.domain == bindparam("domain_")).order_by(revision.c.n)
 _ONE = _REVISIONS.where(revision.c.domain == bindparam("domain_"), revision.c.n == bindparam("n_"))
@@ -97,7 +101,6 @@ def undefine(connection: Connection, key: str, author: Author, why: str) -> Revi
         row.uuid, row.name, row.head + 1, "undefine", clock.to_datetime(now), author, why, row.head, document.EMPTY
     )
     _move_head(connection, row.id, made, now, None)
-    connection.execute(update(domain).where(domain.c.id == row.id).values(autostart=False))
     _append(connection, row.id, made)
     return made
 
@@ -178,7 +181,7 @@ def set_autostart(connection: Connection, key: str, on: bool) -> None:
 def any_row(connection: Connection, key: str) -> Place:
     """Find a domain by uuid or name, defined or not; of several the defined one, else the last undefined."""
     uuid = parse_uuid(key)
-    row = _first(connection, _ROW.where(domain.c.uuid == uuid)) if uuid else None
+    row = _first(connection, _BY_UUID, uuid_=uuid) if uuid else None
     if row is None:
         by_name = _ROW.where(domain.c.name == key)
         row = _first(connection, by_name.where(_LIVE))
@@ -188,8 +191,8 @@ def any_row(connection: Connection, key: str) -> Place:
     return row
 
 
-def _first(connection: Connection, wanted: Select[Any]) -> Place | None:
-    row = connection.execute(wanted).first()
+def _first(connection: Connection, wanted: Select[Any], **values: object) -> Place | None:
+    row = connection.execute(wanted, values).first()
     return None if row is None else Place(*row)
 
 
@@ -236,12 +239,11 @@ def _move_head(
 ) -> None:
     """Make a revision the head; only if the head is still its parent."""
     values: dict[str, Any] = {"name": made.name, "head": made.n, "undefined_at": undefined_at}
-    if summary is None:
-        statement = update(domain).where(domain.c.id == domain_id, domain.c.head == made.parent).values(**values)
-        moved = connection.execute(statement)
+    values |= {"id_": domain_id, "parent_": made.parent}
+    if summary is not None:
+        moved = connection.execute(_MOVE_HEAD_AND_SUMMARY, values | {"summary": summary})
     else:
-        values |= {"summary": summary, "id_": domain_id, "parent_": made.parent}
-        moved = connection.execute(_MOVE_HEAD, values)
+        moved = connection.execute(_UNDEFINE if undefined_at is not None else _MOVE_HEAD, values)
     if moved.rowcount != 1:
         raise Conflict(f"the domain '{made.name}' ({made.uuid}) changed meanwhile")
 
