@@ -52,7 +52,9 @@ class Root(click.Group):
         command: click.Command = getattr(found, f"{name}_")
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which ones are near."""
         if args and args[0] not in _MODULES and not ctx.resilient_parsing:
             import difflib
@@ -93,8 +95,12 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.pass_context
 def _root(ctx: click.Context, root: Path | None, socket: Path | None) -> None:
     state: State = ctx.ensure_object(State)
-    state.root = root or (Path(os.environ["DOMICILE_ROOT"]) if os.environ.get("DOMICILE_ROOT") and socket is None else None)
-    state.socket = socket or (Path(os.environ["DOMICILE_SOCKET"]) if os.environ.get("DOMICILE_SOCKET") and root is None else None)
+    state.root = root or (
+        Path(os.environ["DOMICILE_ROOT"]) if os.environ.get("DOMICILE_ROOT") and socket is None else None
+    )
+    state.socket = socket or (
+        Path(os.environ["DOMICILE_SOCKET"]) if os.environ.get("DOMICILE_SOCKET") and root is None else None
+    )
 
 
 def command() -> Root:

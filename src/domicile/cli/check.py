@@ -34,7 +34,10 @@ def _one(local: Any, file: str, strict: bool) -> dict[str, Any]:
         problems, valid = error.problems, False
     if not state().json:
         _tell(file, problems, valid)
-    listed = [{"path": p.path, "line": p.line, "message": p.message, "accepted": p.accepted, "severity": p.severity} for p in problems]
+    listed = [
+        {"path": p.path, "line": p.line, "message": p.message, "accepted": p.accepted, "severity": p.severity}
+        for p in problems
+    ]
     return {"file": file, "valid": valid, "problems": listed}
 
 

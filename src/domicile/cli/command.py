@@ -66,7 +66,9 @@ class Command(click.Command):
         manual.usage(formatter, ctx.command_path, " ".join(self.collect_usage_pieces(ctx)))
         manual.body(formatter, page)
         for heading, kind in (("arguments", click.Argument), ("options", click.Option)):
-            records = [r for p in self.get_params(ctx) if isinstance(p, kind) and (r := p.get_help_record(ctx)) is not None]
+            records = [
+                r for p in self.get_params(ctx) if isinstance(p, kind) and (r := p.get_help_record(ctx)) is not None
+            ]
             if records:
                 with formatter.section(say(heading)):
                     formatter.write_dl(records)

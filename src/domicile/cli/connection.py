@@ -54,12 +54,21 @@ def connect(state: State, *, start: bool = True) -> Client:
 
 def _start_session() -> Client:
     """Start the user's own daemon, in the background, and connect to it."""
-    program = next((p for p in (Path(sys.argv[0]).parent, Path(sys.executable).parent) if (p / "domiciled").exists()), None)
-    words = [str(program / "domiciled")] if program else [sys.executable, "-c", "from domicile.daemon import main; main()"]
+    program = next(
+        (p for p in (Path(sys.argv[0]).parent, Path(sys.executable).parent) if (p / "domiciled").exists()), None
+    )
+    words = (
+        [str(program / "domiciled")] if program else [sys.executable, "-c", "from domicile.daemon import main; main()"]
+    )
     deadline = time.monotonic() + STARTING
     try:
         done = subprocess.run(
-            [*words, "--session"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STARTING, check=False
+            [*words, "--session"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=STARTING,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise HostFailure(say("session_failed", why=say("too_long"))) from None

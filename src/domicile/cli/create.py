@@ -56,7 +56,10 @@ def create_(name: str, disks: tuple[str, ...], start: bool, dry_run: bool, **opt
                 networks=options["networks"] or ("user",),
                 kvm=host["kvm"] and options["arch"] in ("", host["arch"]),
                 firmware=options["firmware"] or "",
-                **{key: options[key] for key in ("cpus", "graphics", "machine", "arch", "cpu", "kernel", "initrd", "cmdline", "title")},
+                **{
+                    key: options[key]
+                    for key in ("cpus", "graphics", "machine", "arch", "cpu", "kernel", "initrd", "cmdline", "title")
+                },
             )
         )
         if dry_run:
@@ -120,7 +123,9 @@ def _tell(text: str, done: dict[str, Any], wishes: list[dict[str, Any]], start: 
     generated = [entry for entry in done["report"] if entry["kind"] != "ignored"]
     if generated:
         screen.out(screen.paint(say("cr_generated"), "bold"))
-        screen.table([say("path"), say("value"), say("why")], [[f"/{e['path']}", e["value"], pick(e)] for e in generated])
+        screen.table(
+            [say("path"), say("value"), say("why")], [[f"/{e['path']}", e["value"], pick(e)] for e in generated]
+        )
     screen.out(say("defined", name=done["name"], revision=done["revision"]))
     if start:
         screen.out(say("did_start", name=done["name"], id=done["id"]))

@@ -58,7 +58,9 @@ def undefine_(vm: str) -> None:
         screen.out(say("undefined", name=dom.name))
 
 
-@command("undelete", machine(), Option(["--revision"], type=int, default=0, metavar="REV"), Option(["--why"], metavar="TEXT"))
+@command(
+    "undelete", machine(), Option(["--revision"], type=int, default=0, metavar="REV"), Option(["--why"], metavar="TEXT")
+)
 def undelete_(vm: str, revision: int, why: str | None) -> None:
     """Bring an undefined machine back."""
     done = connection.ask(state(), calls.undelete, vm, revision, why)

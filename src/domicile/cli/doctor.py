@@ -26,7 +26,9 @@ def doctor_() -> None:
         marks = {level: say(f"d_{level}") for level in _STYLES}
         for one in found:
             room = " " * (width - screen.wide(one["subject"]))
-            mark = screen.paint(marks[one["level"]] + " " * (6 - screen.wide(marks[one["level"]])), _STYLES[one["level"]])
+            mark = screen.paint(
+                marks[one["level"]] + " " * (6 - screen.wide(marks[one["level"]])), _STYLES[one["level"]]
+            )
             screen.out(f"{mark}{one['subject']}{room}  {pick(one)}")
             if pick(one, "remedy_"):
                 screen.out(f"{' ' * (8 + width)}{screen.paint(say('d_remedy') + ': ' + pick(one, 'remedy_'), 'cyan')}")

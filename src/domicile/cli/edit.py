@@ -28,7 +28,7 @@ from domicile.cli.words import say
 def edit_(vm: str, author: bool, strict: bool, why: str | None) -> None:
     """Edit a definition."""
     with connection.connect(state()) as client:
-        shown = connection.ask_of(client, calls.show, vm, 0, int(author))
+        shown = connection.ask_of(client, calls.show, vm, 0, int(author) | 2)
     before: str = shown["xml"]
     directory = Path(tempfile.mkdtemp(prefix="domicile-edit-"))
     path = directory / f"{shown['name'].replace(os.sep, '_')}.xml"

@@ -27,7 +27,9 @@ class Question(NamedTuple):
     value: str
 
 
-@command("find", Argument(["question"], nargs=-1, required=True), Option(["--limit", "-n"], type=int, default=0, metavar="N"))
+@command(
+    "find", Argument(["question"], nargs=-1, required=True), Option(["--limit", "-n"], type=int, default=0, metavar="N")
+)
 def find_(question: tuple[str, ...], limit: int) -> None:
     """Find machines."""
     found: list[dict[str, Any]] = []

@@ -35,13 +35,21 @@ def history_(vm: str, limit: int) -> None:
         ]
         for one in found
     ]
-    screen.table([say(key) for key in ("revision", "kind", "when", "who", "client", "changes", "why")], rows, right=(0, 5))
+    screen.table(
+        [say(key) for key in ("revision", "kind", "when", "who", "client", "changes", "why")], rows, right=(0, 5)
+    )
 
 
-@command("show", machine(), Argument(["rev"], type=_REVISION), Option(["--author"], is_flag=True))
-def show_(vm: str, rev: int, author: bool) -> None:
+@command(
+    "show",
+    machine(),
+    Argument(["rev"], type=_REVISION),
+    Option(["--author"], is_flag=True),
+    Option(["--security-info"], is_flag=True),
+)
+def show_(vm: str, rev: int, author: bool, security_info: bool) -> None:
     """Print a revision."""
-    answer = connection.ask(state(), calls.show, vm, rev, int(author))
+    answer = connection.ask(state(), calls.show, vm, rev, int(author) | (2 if security_info else 0))
     if state().json:
         screen.json(answer)
     else:
@@ -118,7 +126,9 @@ def log_(vm: str | None, limit: int) -> None:
     if not found:
         screen.hint(say("no_log"))
         return
-    rows = [[screen.moment(a["at"]), a["name"], a["verb"], a["user"], a["client"], a["outcome"], _detail(a)] for a in found]
+    rows = [
+        [screen.moment(a["at"]), a["name"], a["verb"], a["user"], a["client"], a["outcome"], _detail(a)] for a in found
+    ]
     screen.table([say(key) for key in ("when", "name", "verb", "who", "client", "outcome", "why")], rows)
 
 

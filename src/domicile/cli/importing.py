@@ -31,7 +31,9 @@ class Found:
 
 @command(
     "import",
-    click.Argument(["paths"], nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="DIR|FILE…"),
+    click.Argument(
+        ["paths"], nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="DIR|FILE…"
+    ),
     Option(["--adapt", "adapting"], is_flag=True),
     Option(["--map", "maps"], multiple=True, metavar="OLD=NEW"),
 )
@@ -93,7 +95,14 @@ def _one(client: Client, found: Found, adapter: _Adapter | None) -> dict[str, An
         return {**answer, "result": "failed", "words": error.message}
     words = say("im_done", revision=done["revision"]) + (say("im_autostart") if found.autostart else "")
     words += say("im_adapted", count=adapted) if adapted else ""
-    return {**answer, "name": done["name"], "uuid": done["uuid"], "result": "imported", "adapted": adapted, "words": words}
+    return {
+        **answer,
+        "name": done["name"],
+        "uuid": done["uuid"],
+        "result": "imported",
+        "adapted": adapted,
+        "words": words,
+    }
 
 
 def _watched(found: list[Found]) -> Iterable[Found]:

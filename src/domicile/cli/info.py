@@ -66,10 +66,17 @@ def _stored(a: Answer, run: Answer | None) -> Iterator[Row]:
         yield say("i_definition"), [say("i_transient")]
     else:
         words = {key: change[key] for key in ("revision", "user", "client")}
-        yield say("i_definition"), [
-            say("i_definition_words", **words, kind=say(f"kind_{change['kind']}"), when=screen.moment(change["at"])),
-            say("i_pending", running=run["revision"], revision=change["revision"], name=a["name"]) if run and a["pending"] else "",
-        ]
+        yield (
+            say("i_definition"),
+            [
+                say(
+                    "i_definition_words", **words, kind=say(f"kind_{change['kind']}"), when=screen.moment(change["at"])
+                ),
+                say("i_pending", running=run["revision"], revision=change["revision"], name=a["name"])
+                if run and a["pending"]
+                else "",
+            ],
+        )
     yield say("i_autostart"), [say("yes" if a["autostart"] else "no")]
     yield say("i_log"), [a["log"]]
 
@@ -97,7 +104,13 @@ def _disk(disk: Answer) -> str:
 
 
 def _network(nic: Answer) -> str:
-    words = [nic["mac"], nic["model"], f"{nic['type']} {nic['source'] or ''}".strip(), nic["host"] or "", nic["link"] or ""]
+    words = [
+        nic["mac"],
+        nic["model"],
+        f"{nic['type']} {nic['source'] or ''}".strip(),
+        nic["host"] or "",
+        nic["link"] or "",
+    ]
     return " ".join(filter(None, words))
 
 

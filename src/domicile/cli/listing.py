@@ -32,7 +32,9 @@ def list_(all: bool, running: bool, off: bool, names: bool) -> None:
     else:
         headers = [say(key) for key in ("id", "name", "state", "cpus", "memory", "machine", "autostart", "revision")]
         titled = any(one["title"] for one in shown)
-        screen.table([*headers, *([say("title")] if titled else [])], [_row(one, titled) for one in shown], right=(0, 3, 4))
+        screen.table(
+            [*headers, *([say("title")] if titled else [])], [_row(one, titled) for one in shown], right=(0, 3, 4)
+        )
 
 
 def _row(one: dict[str, Any], titled: bool) -> list[str]:

@@ -62,7 +62,13 @@ class Local:
     def adapt(self, text: str, maps: dict[str, str], networks: frozenset[str] = frozenset()) -> Adapted:
         """Adapt a document. Raises: InvalidDocument."""
         around = Surroundings(
-            self.host, self.find, frozenset(tap.bridges()), networks, lambda path: Path(path).exists(), self.runs.reason, maps
+            self.host,
+            self.find,
+            frozenset(tap.bridges()),
+            networks,
+            lambda path: Path(path).exists(),
+            self.runs.reason,
+            maps,
         )
         return adapt(text, around)
 
@@ -74,7 +80,9 @@ def explain(file: str, path: str | None) -> list[dict[str, Any]]:
     arguments: list[tuple[tuple[str, ...], str]] = []
     if done.facts is not None:
         plan = plan_domain(done.domain, done.facts.caps, local.host)
-        arguments = [(argument.words, argument.origin) for argument in command_line(plan.items, done.facts.caps.version)]
+        arguments = [
+            (argument.words, argument.origin) for argument in command_line(plan.items, done.facts.caps.version)
+        ]
     completed = document.write(done.domain)
     version = provenance.Version(text, completed, answers.entries(done))
     return answers.lines_of(completed, [version], arguments, path)

@@ -16,7 +16,16 @@ from domicile.cli.words import say
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36"}
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
 _STATE_STYLES = {"running": "green", "paused": "yellow", "crashed": "red", "off": "dim", "sleeping": "yellow"}
 
 

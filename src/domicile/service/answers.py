@@ -5,6 +5,7 @@ Called by api/libvirt/domicile; the command line shows them. Fields are only eve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -92,9 +93,17 @@ def history(revisions: Sequence[Revision], limit: int = 0) -> list[Answer]:
     return answers[::-1]
 
 
-def shown(found: Revision, *, authored: bool) -> Answer:
-    """Give a revision with its document, as its author wrote it or completed, and the report of its completion."""
+_PASSWORD = re.compile(r"""(\spasswd\s*=\s*)(?:'[^']*'|"[^"]*")""")
+
+
+def shown(found: Revision, *, authored: bool, secrets: bool = False) -> Answer:
+    """Give a revision with its document, as its author wrote it or completed, and the report of its completion.
+
+    Without `secrets` passwords are masked: whoever may look may not take them along.
+    """
     xml = found.authored if authored else found.completed
+    if not secrets:
+        xml = _PASSWORD.sub(r"\1'***'", xml)
     return {**revision(found), "xml": xml, "report": report_of(found.report)}
 
 
@@ -129,7 +138,12 @@ def diff(revisions: Sequence[Revision], old: int, new: int, running: int = 0) ->
     fallback = running if running and running != second.n and not new else before[-1] if before else second.n
     first = numbered(found, old or fallback)
     changes = _compare(first, second)
-    return {"old": revision(first), "new": revision(second), "running": running, "changes": [asdict(c) for c in changes]}
+    return {
+        "old": revision(first),
+        "new": revision(second),
+        "running": running,
+        "changes": [asdict(c) for c in changes],
+    }
 
 
 def numbered(revisions: Sequence[Revision], n: int) -> Revision:
@@ -167,13 +181,22 @@ def lines_of(
     owners = provenance.owners(known) if known else {}
     lines = explain.select(explain.explain(document.read_stored(completed), owners, arguments), path)
     if not lines:
-        raise NotFound(f"nothing in this definition has the path '{path}' (accepted: for instance /devices/disk, disk[hda], memory)")
+        raise NotFound(
+            f"nothing in this definition has the path '{path}' (accepted: for instance /devices/disk, disk[hda], memory)"
+        )
     return [_line(line) for line in lines]
 
 
 def _line(line: explain.Line) -> Answer:
     notes = [asdict(note) for note in line.notes]
-    return {"depth": line.depth, "xml": line.xml, "path": line.path, "notes": notes, "arguments": line.arguments, "subject": line.subject}
+    return {
+        "depth": line.depth,
+        "xml": line.xml,
+        "path": line.path,
+        "notes": notes,
+        "arguments": line.arguments,
+        "subject": line.subject,
+    }
 
 
 async def arguments(service: Service, entry: Entry) -> tuple[list[tuple[list[str], str]], str, int | None]:
@@ -195,7 +218,12 @@ def checked(service: Service, xml: str) -> Answer:
         done = complete_text(xml, service.host, service.emulators.find)
     except InvalidDocument as error:
         return {"valid": False, "problems": [problem(p) for p in error.problems], "report": []}
-    return {"valid": True, "name": done.domain.name, "problems": [problem(p) for p in done.ignored], "report": entries(done)}
+    return {
+        "valid": True,
+        "name": done.domain.name,
+        "problems": [problem(p) for p in done.ignored],
+        "report": entries(done),
+    }
 
 
 def problem(found: Problem) -> Answer:

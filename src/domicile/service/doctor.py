@@ -70,23 +70,46 @@ async def _emulators(directory: Path, works: bool) -> list[Finding]:
         words = f"{path}, QEMU {version} {caps.package}".rstrip() + f" ({accelerators})"
         found.append(Finding(f"qemu {arch}", "good", words, words))
     if not found:
-        found.append(Finding("qemu", "bad", "no QEMU is installed", "未安装 QEMU", "apt install qemu-system-x86", "apt install qemu-system-x86"))
+        found.append(
+            Finding(
+                "qemu",
+                "bad",
+                "no QEMU is installed",
+                "未安装 QEMU",
+                "apt install qemu-system-x86",
+                "apt install qemu-system-x86",
+            )
+        )
     return found
 
 
 def _user() -> Iterator[Finding]:
     if os.geteuid() != 0:
-        yield Finding("user", "good", f"this is a session of user id {os.geteuid()}; machines run as this user", f"会话模式，虚拟机以当前用户（{os.geteuid()}）运行")
+        yield Finding(
+            "user",
+            "good",
+            f"this is a session of user id {os.geteuid()}; machines run as this user",
+            f"会话模式，虚拟机以当前用户（{os.geteuid()}）运行",
+        )
         return
     try:
         chosen = user.qemu_user()
     except DomicileError as error:
-        yield Finding("user", "bad", error.message, error.message, "create a user for QEMU: useradd --system domicile-qemu", "请为 QEMU 创建用户：useradd --system domicile-qemu")
+        yield Finding(
+            "user",
+            "bad",
+            error.message,
+            error.message,
+            "create a user for QEMU: useradd --system domicile-qemu",
+            "请为 QEMU 创建用户：useradd --system domicile-qemu",
+        )
         return
     if chosen is None:
         yield Finding("user", "note", "QEMU would run as root", "QEMU 将以 root 运行")
     else:
-        yield Finding("user", "good", f"QEMU runs unprivileged, as user id {chosen.uid}", f"QEMU 以非特权用户（{chosen.uid}）运行")
+        yield Finding(
+            "user", "good", f"QEMU runs unprivileged, as user id {chosen.uid}", f"QEMU 以非特权用户（{chosen.uid}）运行"
+        )
 
 
 def _devices() -> Iterator[Finding]:
@@ -102,7 +125,14 @@ def _devices() -> Iterator[Finding]:
         if device.accessible:
             yield Finding(device.path, "good", f"can be opened ({words[0]})", f"可以打开（{words[1]}）")
         elif device.exists:
-            yield Finding(device.path, "bad", f"may not be opened by this user ({words[0]})", f"当前用户无权打开（{words[1]}）", "add the user to the device's group", "请将用户加入该设备所属的组")
+            yield Finding(
+                device.path,
+                "bad",
+                f"may not be opened by this user ({words[0]})",
+                f"当前用户无权打开（{words[1]}）",
+                "add the user to the device's group",
+                "请将用户加入该设备所属的组",
+            )
         else:
             yield Finding(device.path, "note", f"is not here: no {words[0]}", f"不存在：无法使用{words[1]}")
 
@@ -123,9 +153,18 @@ def _space(paths: Paths) -> Iterator[Finding]:
         space = inspect.space(path)
         free = f"{space.free / 1024**3:.1f} GiB"
         if not space.writable:
-            yield Finding(name, "bad", f"{path} cannot be written", f"{path} 不可写", "run as its owner, or name another --root", "请以其所有者身份运行，或用 --root 指定其他目录")
+            yield Finding(
+                name,
+                "bad",
+                f"{path} cannot be written",
+                f"{path} 不可写",
+                "run as its owner, or name another --root",
+                "请以其所有者身份运行，或用 --root 指定其他目录",
+            )
         elif space.free < _LITTLE_SPACE:
-            yield Finding(name, "bad", f"only {free} are free at {path}", f"{path} 仅剩 {free}", "make room", "请腾出空间")
+            yield Finding(
+                name, "bad", f"only {free} are free at {path}", f"{path} 仅剩 {free}", "make room", "请腾出空间"
+            )
         else:
             yield Finding(name, "good", f"{path}: {free} free", f"{path}：剩余 {free}")
 
@@ -133,6 +172,13 @@ def _space(paths: Paths) -> Iterator[Finding]:
 def _programs() -> Iterator[Finding]:
     path = shutil.which("qemu-img")
     if path is None:
-        yield Finding("qemu-img", "bad", "is not installed: no disk images can be made", "未安装：无法创建磁盘映像", "apt install qemu-utils", "apt install qemu-utils")
+        yield Finding(
+            "qemu-img",
+            "bad",
+            "is not installed: no disk images can be made",
+            "未安装：无法创建磁盘映像",
+            "apt install qemu-utils",
+            "apt install qemu-utils",
+        )
     else:
         yield Finding("qemu-img", "good", path, path)

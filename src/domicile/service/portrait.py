@@ -76,11 +76,16 @@ def _definition(domain: Domain) -> Answer:
     }
     if cpu is not None:
         model = cpu.model.name if cpu.model is not None else None
-        words = [model or cpu.mode or "", *(f"{'+' if f.policy in ('force', 'require') else '-'}{f.name}" for f in cpu.feature)]
+        words = [
+            model or cpu.mode or "",
+            *(f"{'+' if f.policy in ('force', 'require') else '-'}{f.name}" for f in cpu.feature),
+        ]
         answer["cpu"] = " ".join(words)
         shape = cpu.topology
         if shape is not None:
-            answer["topology"] = {k: getattr(shape, k) for k in ("sockets", "dies", "cores", "threads") if getattr(shape, k)}
+            answer["topology"] = {
+                k: getattr(shape, k) for k in ("sockets", "dies", "cores", "threads") if getattr(shape, k)
+            }
     if os is not None:
         answer["boot"] = [b.dev for b in os.boot] or _boot_order(domain)
         answer["firmware"] = os.firmware or (os.loader.path if os.loader is not None else "") or ""
@@ -90,7 +95,9 @@ def _definition(domain: Domain) -> Answer:
 
 def _boot_order(domain: Domain) -> list[str]:
     assert domain.devices is not None
-    turns = [(d.boot.order, name_of(d)) for d in domain.devices.every() if d.boot is not None and d.boot.order is not None]
+    turns = [
+        (d.boot.order, name_of(d)) for d in domain.devices.every() if d.boot is not None and d.boot.order is not None
+    ]
     return [name for _, name in sorted(turns)]
 
 
@@ -104,7 +111,9 @@ def _devices(domain: Domain, entry: Entry) -> Answer:
         "disks": [_disk(disk) for disk in getattr(lists, "disk", ())],
         "interfaces": [_interface(nic) for nic in getattr(lists, "interface", ())],
         "graphics": [_graphics(display) for display in getattr(lists, "graphics", ())],
-        "consoles": [_console(device) for tag in ("serial", "console", "channel") for device in getattr(lists, tag, ())],
+        "consoles": [
+            _console(device) for tag in ("serial", "console", "channel") for device in getattr(lists, tag, ())
+        ],
         "controllers": [f"{name} ×{count}" if count > 1 else name for name, count in chips.items()],
         "others": [f"{name} ×{count}" if count > 1 else name for name, count in others.items()],
     }
@@ -145,7 +154,11 @@ def _graphics(display: Any) -> Answer:
     for place in display.listens:
         address = address or place.address or place.socket or ""
     ports = {slot: getattr(display, slot) for slot in ("port", "tlsPort")}
-    return {"type": display.type, "listen": address, **{slot: n if n is not None and n > 0 else None for slot, n in ports.items()}}
+    return {
+        "type": display.type,
+        "listen": address,
+        **{slot: n if n is not None and n > 0 else None for slot, n in ports.items()},
+    }
 
 
 def _console(device: Any) -> Answer:

@@ -15,7 +15,7 @@ import msgspec
 from domicile import __version__
 from domicile.api.libvirt.author import author
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import Conflict, NotFound, WrongState
+from domicile.base.errors import Conflict, Denied, NotFound, WrongState
 from domicile.domain.leaves import INDEXED, PLACES
 from domicile.host import inspect, tap
 from domicile.rpc.calls import domicile as calls
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 json = msgspec.json.encode
+_AUTHORED, _SECRETS = 1, 2
 
 
 @handlers.handle(calls.host_info)
@@ -93,9 +94,15 @@ async def history(conn: Session[Service], domain: str, limit: int) -> bytes:
 
 @handlers.handle(calls.show)
 async def show(conn: Session[Service], domain: str, revision: int, authored: int) -> bytes:
-    """Give one revision, the newest for 0."""
+    """Give one revision, the newest for 0; `authored` is 1 for the author's text, plus 2 for its passwords as well.
+
+    Raises:
+        Denied: passwords were asked for where one may only look.
+    """
+    if authored & _SECRETS and conn.read_only:
+        raise Denied("passwords are not shown on a read-only connection")
     found = answers.numbered(await _revisions(conn, domain), revision)
-    return json(answers.shown(found, authored=bool(authored)))
+    return json(answers.shown(found, authored=bool(authored & _AUTHORED), secrets=bool(authored & _SECRETS)))
 
 
 @handlers.handle(calls.diff)
@@ -173,7 +180,9 @@ async def define_report(conn: Session[Service], xml: str, strict: int, why: str 
 async def check(conn: Session[Service], xml: str) -> bytes:
     """Say all that is wrong with a document."""
     kind = read.parse(xml).find("os/type")
-    await conn.context.emulators.ensure(None, (kind.get("arch") if kind is not None else None) or conn.context.host.arch)
+    await conn.context.emulators.ensure(
+        None, (kind.get("arch") if kind is not None else None) or conn.context.host.arch
+    )
     return json(answers.checked(conn.context, xml))
 
 
