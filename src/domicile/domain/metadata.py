@@ -7,13 +7,14 @@ from lxml import etree
 from domicile.base.errors import InvalidRequest
 from domicile.domain.domain import Domain
 from domicile.schema import read
+from domicile.schema.write import foreign
 
 
 def get(domain: Domain, uri: str) -> str | None:
     """Give the notes of one namespace without it, as they were handed in; None where there are none."""
     for node in domain.metadata if domain.metadata is not None else ():
         if isinstance(node.tag, str) and etree.QName(node).namespace == uri:
-            return etree.tostring(_bare(node, uri), encoding="unicode", with_tail=False)
+            return "\n".join(foreign(_bare(node, uri), ""))
     return None
 
 
@@ -32,12 +33,21 @@ def put(domain: Domain, uri: str, key: str | None, xml: str | None) -> None:
         if not key:
             raise InvalidRequest("a key is needed to set metadata; a prefix such as 'my' would be accepted")
         given = read.parse(xml)
-        made = etree.SubElement(root, etree.QName(uri, etree.QName(given).localname), nsmap={key: uri})
-        made.text = given.text
-        for name, value in given.items():
-            made.set(name, value)
-        made.extend(list(given))
+        root.append(_prefixed(given, uri, key))
     domain.metadata = root if len(root) else None
+
+
+def _prefixed(node: etree._Element, uri: str, key: str) -> etree._Element:
+    """Put an element, and all below it that are in no namespace, into this one."""
+    name = etree.QName(node)
+    made = etree.Element(etree.QName(name.namespace or uri, name.localname), nsmap={key: uri})
+    made.text, made.tail = node.text, node.tail
+    for attribute, value in node.items():
+        made.set(attribute, value)
+    for child in node:
+        if isinstance(child.tag, str):
+            made.append(_prefixed(child, uri, key))
+    return made
 
 
 def _bare(node: etree._Element, uri: str) -> etree._Element:

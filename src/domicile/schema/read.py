@@ -17,6 +17,9 @@ from domicile.schema.shape import Element, Shape, Variant
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_PROBLEMS = 100
+MAX_ATTRIBUTES = 200
+# Reading an element takes time by the square of its attributes; no real one has more than thirty.
+_crowded = etree.XPath(f"//*[count(@*) > {MAX_ATTRIBUTES}]")
 _PARSER_OPTIONS: dict[str, Any] = {
     "resolve_entities": False,
     "no_network": True,
@@ -35,7 +38,10 @@ def parse(text: str | bytes) -> etree._Element:
     Raises:
         InvalidDocument: not well-formed, larger than 4 MiB, or with a document type declaration.
     """
-    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    try:
+        data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    except UnicodeEncodeError:
+        raise InvalidDocument([Problem("", "the document holds half a character", accepted="Unicode text")]) from None
     if len(data) > MAX_BYTES:
         raise InvalidDocument(
             [Problem("", f"the document has {len(data)} bytes", accepted=f"at most {MAX_BYTES} bytes")]
@@ -54,6 +60,11 @@ def parse(text: str | bytes) -> etree._Element:
         raise InvalidDocument(
             [Problem("", "a document type declaration is not allowed", accepted="XML without a DOCTYPE")]
         )
+    crowded: Any = _crowded(root) if data.count(b"=") > MAX_ATTRIBUTES else None
+    if crowded:
+        many = f"element '{crowded[0].tag}' has {len(crowded[0].attrib)} attributes"
+        accepted = f"at most {MAX_ATTRIBUTES}"
+        raise InvalidDocument([Problem(path_of(crowded[0]), many, crowded[0].sourceline or 0, accepted)])
     return root
 
 

@@ -51,7 +51,7 @@ def _element(shape: Shape, made: Any, indent: str, lines: list[str], secrets: bo
         elif kind == "flag":
             lines.append(f"{deeper}<{declared.name}/>")
         elif kind == "raw":
-            lines.extend(_raw(value, deeper) if declared.foreign else verbatim(value, deeper))
+            lines.extend(foreign(value, deeper) if declared.foreign else verbatim(value, deeper))
         else:
             _value(declared, value, deeper, lines, secrets)
     empty = len(lines) == start + 1
@@ -93,7 +93,7 @@ def compact(node: Any) -> str:
     return etree.tostring(copy, encoding="unicode")
 
 
-def _raw(node: Any, indent: str) -> list[str]:
+def foreign(node: Any, indent: str) -> list[str]:
     """Write foreign XML as libxml2 does: its own quotes, indented where it holds no text beside elements."""
     copy = etree.fromstring(etree.tostring(node, with_tail=False))
     _arrange(copy, indent)

@@ -22,13 +22,17 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 @dataclass(slots=True)
 class Live:
-    """What belongs to the running machine: its own document, what it was started with, and from which revision."""
+    """What belongs to the running machine: its own document, what it was started with, and from which revision.
+
+    `definition` is the completed document of a machine that was never stored.
+    """
 
     xml: str
     revision: int
     summary: Mapping[str, Any]
     arguments: list[tuple[list[str], str]]
     caps: Capabilities | None = None
+    definition: str = ""
     autodestroy: object = None
 
 

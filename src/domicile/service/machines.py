@@ -103,6 +103,8 @@ class Machines:
         needs = self._resolved(plan.needs)
         # The machine's own document needs what it is given at start; until then it is the plan's.
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
+        if not revision:
+            entry.live.definition = document.write(domain)
         service.registry.run(entry, number)
         entry.state, entry.reason = State.PAUSED, Paused.STARTING_UP
         spec = MachineSpec(
@@ -178,7 +180,11 @@ class Machines:
 
     async def _put(self, entry: Entry, record: Record, xml: str) -> None:
         known = entry.live
-        facts = {"record": record.to_json().decode(), "arguments": known.arguments if known is not None else []}
+        facts = {
+            "record": record.to_json().decode(),
+            "arguments": known.arguments if known is not None else [],
+            "definition": known.definition if known is not None else "",
+        }
         stored = MachineRecord(
             uuid=entry.uuid, name=entry.name, id=record.id, pid=record.pid, start_time=record.start_time, directory=record.directory,
             live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
@@ -316,6 +322,7 @@ class Machines:
         running = document.read_stored(xml) if xml else Domain(name=record.name, uuid=record.uuid)
         arguments = [(list(words), origin) for words, origin in known.facts.get("arguments", [])]
         entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments)
+        entry.live.definition = str(known.facts.get("definition") or "")
         service.registry.run(entry, record.id)
         entry.state, entry.reason, entry.since = record.state, record.reason, record.since
         try:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from domicile.base.errors import WrongState
+from domicile.base.errors import INTERNAL_ERROR, WrongState
 from domicile.domain import document
 from domicile.domain.domain import Domain
 from domicile.host.fulfil import Host as HostResources
@@ -104,10 +104,16 @@ class Service:
 
     def xml(self, entry: Entry, *, inactive: bool = False, secrets: bool = False, migratable: bool = False) -> str:
         """Give a domain's document: the running machine's own, or (inactive, or when it does not run) the stored one."""
-        text = entry.live.xml if entry.live is not None and not (inactive and entry.persistent) else self._stored(entry)
+        text = self._document(entry, inactive)
         if not secrets and "passwd=" in text:
             text = document.write(document.read_stored(text), secrets=False)
         return text
+
+    def _document(self, entry: Entry, inactive: bool) -> str:
+        running = entry.live
+        if running is None or (inactive and entry.persistent):
+            return self._stored(entry)
+        return running.definition if inactive and running.definition else running.xml
 
     def domain(self, entry: Entry, *, inactive: bool = False) -> Domain:
         """Give a domain's document, read; it is a copy of its own."""
@@ -203,7 +209,7 @@ class Service:
         names = [f"char{device}"] if device else [f"charserial{0}", "charconsole0", *sorted(machine.ptys)]
         path = next((machine.ptys[name] for name in names if name in machine.ptys), None)
         if path is None:
-            raise WrongState(f"cannot find character device '{device or '(null)'}' with a terminal")
+            raise WrongState(f"cannot find character device {device or '(null)'}", code=INTERNAL_ERROR)
         return self.consoles.open(path, force=force)
 
     # The daemon's life.
