@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -34,11 +34,11 @@ def counted(form: str) -> Callable[[], str]:
     return lambda: form.format(next(numbers))
 
 
-@dataclass(repr=False)
 class Core:
     """The pure core beside one QEMU."""
 
-    caps: Capabilities
+    def __init__(self, caps: Capabilities) -> None:
+        self.caps = caps
 
     def __repr__(self) -> str:
         return f"Core({self.caps.package}, {self.caps.arch})"
