@@ -71,6 +71,10 @@ good_python() { "$1" -c 'import sys; raise SystemExit(sys.version_info < (3, 11)
 # find_python: print a Python of 3.11 or newer; install one where Debian or Ubuntu offers it.
 find_python() {
   local name
+  # The distribution's own is built with profile-guided optimisation: a fifth faster than one compiled by hand.
+  if good_python /usr/bin/python3 && /usr/bin/python3 -c 'import ensurepip, venv' 2> /dev/null; then
+    echo /usr/bin/python3; return
+  fi
   for name in python3 python3.13 python3.12 python3.11; do
     if command -v "$name" > /dev/null && good_python "$name"; then command -v "$name"; return; fi
   done
