@@ -90,7 +90,7 @@ def test_the_whole_life_of_a_machine(tmp_path: Path) -> None:
         machine = await stage.start(stage.spec(say("up")))
         assert (machine.state, machine.reason) == (State.RUNNING, Running.BOOTED)
         assert os.getsid(machine.pid) == machine.pid
-        assert machine.directory.joinpath("machine.json").exists()
+        assert machine.directory.with_name(machine.directory.name + ".json").exists()
         await stage.said("up")
         await machine.suspend()
         assert (machine.state, machine.reason) == (State.PAUSED, Paused.USER)

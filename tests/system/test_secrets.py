@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.system
 
 PASSWORD = "s3cr3tpw"
-DOCUMENT = f"""<domain type='qemu'><name>pw</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>
+DOCUMENT = f"""<domain type='qemu'><name>pw</name><uuid>6d3c1b7e-58d1-4f9a-9f0a-3a3c8b1d2e4f</uuid><memory unit='MiB'>64</memory><os><type>hvm</type></os>
 <devices><graphics type='vnc' autoport='yes' passwd='{PASSWORD}'/></devices></domain>"""
 
 
@@ -27,6 +27,18 @@ def test_a_password_is_shown_only_when_asked_for(daemon: Any, tmp_path: Any) -> 
     assert PASSWORD in daemon.virsh("dumpxml", "--security-info", "pw").stdout
     refused = daemon.virsh_readonly("dumpxml", "--security-info", "pw", check=False)
     assert refused.returncode != 0 and PASSWORD not in refused.stdout + refused.stderr
+
+
+def test_nobody_finds_a_password_or_sees_it_change(daemon: Any, tmp_path: Any) -> None:
+    path = tmp_path / "pw.xml"
+    path.write_text(DOCUMENT)
+    daemon.cli("define", str(path))
+    path.write_text(DOCUMENT.replace(PASSWORD, "0ther"))
+    daemon.cli("define", str(path))
+    changed = daemon.cli("diff", "pw", "1", "2").stdout
+    assert "passwd" in changed and PASSWORD not in changed and "0ther" not in changed
+    for words in (("find", "devices/graphics/@passwd=0ther"), ("find", "devices/graphics/@passwd~."), ("find", "**=0ther")):
+        assert "0ther" not in daemon.cli(*words, check=False).stdout
 
 
 def test_a_running_machine_has_its_password_nowhere_in_sight(daemon: Any, tmp_path: Any) -> None:

@@ -29,6 +29,6 @@ class Problem:
 
     def sentence(self) -> str:
         """Say it in one line."""
-        where = f"line {self.line}: {self.path}" if self.line else self.path
+        where = ": ".join(part for part in (f"line {self.line}" if self.line else "", self.path) if part)
         text = f"{where}: {self.message}" if where else self.message
         return f"{text} (accepted: {self.accepted})" if self.accepted else text

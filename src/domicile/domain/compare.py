@@ -132,12 +132,16 @@ def likeness(one: Any, other: Any) -> float:
 def shown(value: Any, declared: Field | None = None) -> str:
     """Give a value as it would stand in a document."""
     if isinstance(value, Element):
-        return write(value, tag=declared.name if declared is not None else "").rstrip("\n")
+        return write(value, secrets=False, tag=declared.name if declared is not None else "").rstrip("\n")
     if declared is not None and declared.of is None and declared.kind != "raw":
         return "yes" if value is True and declared.kind == "flag" else declared.scalar.show(value)
     if hasattr(value, "tag"):
         return "\n".join(verbatim(value, ""))
     return str(value)
+
+
+def _masked(value: Any, declared: Field | None) -> str:
+    return "***" if declared is not None and declared.secret else shown(value, declared)
 
 
 def step(declared: Field, index: int, count: int) -> str:
@@ -188,9 +192,9 @@ class _Walk:
         one, other = (None if value is False and declared.kind == "flag" else value for value in (one, other))
         if one is None and other is None:
             return
-        old = "" if one is None else shown(one, declared)
-        new = "" if other is None else shown(other, declared)
-        if old != new:
+        if one is None or other is None or shown(one, declared) != shown(other, declared):
+            old = "" if one is None else _masked(one, declared)
+            new = "" if other is None else _masked(other, declared)
             self._add(declared, parent, old, new, before if other is None else after, subject)
 
     def _list(self, declared: Field, olds: list[Any], news: list[Any], before: str, after: str, subject: str) -> None:

@@ -5,13 +5,15 @@ The daemon calls `reattach` for every record it kept; all at once, since none wa
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import structlog
 
 from domicile.base.errors import DomicileError
 from domicile.host.fulfil import Host
 from domicile.qemu.process import Process
 from domicile.runtime.machine import Listener, Machine
-from domicile.runtime.record import Record
+from domicile.runtime.record import Record, forget
 
 log = structlog.get_logger(__name__)
 #: Seconds a QEMU may take to answer before its machine is shown as last known and asked again in the background.
@@ -28,6 +30,7 @@ async def reattach(record: Record, host: Host, listener: Listener, deadline: flo
     process = Process.adopt(record.pid, record.start_time)
     if process is None:
         host.take_back(record.uuid)
+        forget(Path(record.directory))
         return None
     machine = Machine(record, process, host, listener)
     machine.begin()

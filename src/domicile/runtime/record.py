@@ -13,7 +13,7 @@ import msgspec
 
 from domicile.runtime.lifecycle import Policy
 
-FILE = "machine.json"
+SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +52,39 @@ class Record:
         return msgspec.json.decode(data, type=cls)
 
     def write(self) -> None:
-        """Leave it in the machine's directory, whole or not at all."""
-        path = Path(self.directory) / FILE
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(self.to_json())
+        """Leave it beside the machine's directory, whole or not at all.
+
+        Not in it: that directory belongs to QEMU's user, and what a later daemon acts on must be the daemon's own.
+        """
+        path = _place(Path(self.directory))
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.unlink(missing_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(self.to_json())
         temporary.replace(path)
+
+
+def _place(directory: Path) -> Path:
+    return directory.with_name(directory.name + SUFFIX)
 
 
 def left_behind(directories: Path) -> list[Record]:
     """Read the records below a directory of machine directories, for machines the store does not know of."""
     records = []
-    for path in sorted(directories.glob(f"*/{FILE}")):
+    for path in sorted(directories.glob(f"*{SUFFIX}")):
         try:
-            records.append(Record.from_json(path.read_bytes()))
+            if path.stat(follow_symlinks=False).st_uid == os.geteuid():
+                records.append(Record.from_json(path.read_bytes()))
         except (OSError, msgspec.MsgspecError):
             continue
     return records
 
 
 def forget(directory: Path) -> None:
-    """Remove what a machine's end leaves in its directory."""
-    for name in (FILE, "monitor.sock"):
-        (directory / name).unlink(missing_ok=True)
+    """Remove what a machine's end leaves behind."""
+    _place(directory).unlink(missing_ok=True)
+    (directory / "monitor.sock").unlink(missing_ok=True)
     try:
         os.rmdir(directory)  # noqa: PTH106 - only when nothing else is in it
     except OSError:

@@ -45,9 +45,11 @@ def steps(made: Element) -> Iterator[tuple[str, Field, Any]]:
 
 
 def leaves(made: Element, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (path, text) of every value below an element; elements that are only a flag have the text ``yes``."""
+    """Yield (path, text) of every value below an element that is no secret; elements that are only a flag have the text ``yes``."""
     for step, declared, value in steps(made):
         path = f"{prefix}{step}"
+        if declared.secret:
+            continue
         if declared.kind == "flag":
             yield path, "yes"
         elif isinstance(value, Element):

@@ -222,6 +222,7 @@ class Definitions:
             if config:
                 domain = service.domain(entry, inactive=True)
                 change(domain)
+                await service.emulators.ensure_for(domain)
                 done = complete(domain, service.host, service.emulators.find)
                 draft = drafts.draft(document.write(domain), done)
                 same = entry.live is not None and entry.live.revision == entry.head

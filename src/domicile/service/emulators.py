@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from domicile.base.errors import DomicileError
+from domicile.domain.domain import Domain
 from domicile.host import inspect
 from domicile.plan.capabilities import Capabilities
 from domicile.qemu import cache
@@ -41,6 +42,12 @@ class Emulators:
                 self._known[os.fspath(path)] = await cache.capabilities(path, self._directory, kvm=self._kvm)
         except (DomicileError, OSError):
             self._known.pop(os.fspath(path), None)
+
+    async def ensure_for(self, domain: Domain) -> None:
+        """Get to know the emulator a document names."""
+        kind = domain.os.type if domain.os is not None else None
+        emulator = domain.devices.emulator if domain.devices is not None else None
+        await self.ensure(emulator, (kind.arch if kind is not None else None) or os.uname().machine)
 
     def find(self, emulator: str | None, arch: str) -> Capabilities | None:
         """Give the capabilities of an emulator, or of the usual one of an architecture; None where it is not known."""

@@ -15,7 +15,6 @@ from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupport
 from domicile.domain import document, live
 from domicile.domain.domain import Domain
 from domicile.domain.plan import Plan, plan_domain
-from domicile.host import inspect
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.need import Need, Tap
 from domicile.qemu import render
@@ -42,7 +41,7 @@ class Machines:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._host = inspect.hostname()
+        self._host = service.paths.host_id()
         self._claims: dict[str, Claim] = {}
         self.networks: dict[str, str] = {}
 

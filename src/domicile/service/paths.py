@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from domicile.base import ids
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -17,6 +19,7 @@ class Paths:
     log: Path
     cache: Path
     config: Path
+    private: bool = False
 
     @classmethod
     def below(cls, root: Path) -> Self:
@@ -77,10 +80,22 @@ class Paths:
         """The daemon's pid, locked while it runs."""
         return self.run / "domiciled.pid"
 
+    def host_id(self) -> str:
+        """Give this host's identity in the database: made once and kept, whatever the host is called later."""
+        path = self.state / "host-id"
+        if not path.exists():
+            temporary = path.with_suffix(".new")
+            temporary.write_text(ids.new_uuid() + "\n")
+            temporary.replace(path)
+        return path.read_text().strip()
+
     def make(self) -> None:
-        """Make the directories; QEMU's user may pass through those it has things in."""
+        """Make the directories; QEMU's user may pass through those it has things in.
+
+        Where the daemon is not root, QEMU is its own user, and nobody else has anything to do here.
+        """
         for path, mode in (
             (self.state, 0o711), (self.run, 0o755), (self.log, 0o700), (self.cache, 0o711), (self.machines, 0o711), (self.channels, 0o711),
         ):  # fmt: skip
             path.mkdir(parents=True, exist_ok=True)
-            path.chmod(mode)
+            path.chmod(mode if os.geteuid() == 0 else 0o700)

@@ -19,6 +19,10 @@ _Value = TypeVar("_Value", str, float)
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?\Z")
 
 
+#: Attributes whose values are for nobody who searches.
+SECRET = frozenset({"passwd"})
+
+
 class _Walk:
     """What the parser's calls gather: a flat list of elements, each knowing its parent and its place among siblings."""
 
@@ -66,7 +70,11 @@ class _Walk:
                 if text or not (attributes or self.counts[number]):
                     found.append((path, text.strip()))
             prefix, attributes = prefixes[number], self.attributes[number]
-            found += [(f"{prefix}@{attributes[i]}", attributes[i + 1]) for i in range(0, len(attributes), 2)]
+            found += [
+                (f"{prefix}@{attributes[i]}", attributes[i + 1])
+                for i in range(0, len(attributes), 2)
+                if attributes[i] not in SECRET
+            ]
         return found
 
 

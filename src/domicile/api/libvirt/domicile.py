@@ -15,7 +15,7 @@ import msgspec
 from domicile import __version__
 from domicile.api.libvirt.author import author
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import Conflict, Denied, NotFound, WrongState
+from domicile.base.errors import Conflict, Denied, NotFound
 from domicile.domain.leaves import INDEXED, PLACES
 from domicile.host import inspect, tap
 from domicile.rpc.calls import domicile as calls
@@ -81,8 +81,6 @@ async def _revisions(conn: Session[Service], key: str) -> list[Revision]:
         entry = service.find_entry(key)
     except NotFound:
         return await service.history(key)
-    if not entry.persistent:
-        raise WrongState(f"domain '{entry.name}' has no stored definition, and so no history")
     return await service.history(entry.uuid)
 
 
