@@ -70,16 +70,35 @@ def _log(level: str, to: Path | None) -> None:
     )
 
 
-def _detach() -> None:
-    """Go into the background; the parent ends once the child is on its own."""
+def _detach() -> int:
+    """Go into the background; the parent waits until the daemon is ready, and ends as it fares.
+
+    Returns the descriptor to write to when the sockets listen.
+    """
+    reading, writing = os.pipe()
     if os.fork():
-        os._exit(0)
+        os.close(writing)
+        ready = os.read(reading, 1)
+        os._exit(0 if ready else 1)
+    os.close(reading)
     os.setsid()
     if os.fork():
         os._exit(0)
     null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    return writing
+
+
+def _ready(waiting: int | None) -> None:
+    """Tell the parent that the daemon serves, and let go of its terminal."""
+    if waiting is None:
+        return
+    os.write(waiting, b"1")
+    os.close(waiting)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 2)
+    os.close(null)
 
 
 def main(words: list[str] | None = None) -> None:
@@ -93,9 +112,10 @@ def main(words: list[str] | None = None) -> None:
     except (DomicileError, OSError) as error:
         raise SystemExit(f"domiciled: {error}") from None
     lock = _only_one(paths)
+    waiting: int | None = None
     if not arguments.foreground:
         os.close(lock)
-        _detach()
+        waiting = _detach()
         lock = _only_one(paths)
     _log(config.log_level, None if arguments.foreground else paths.log / "domiciled.log")
     os.ftruncate(lock, 0)
@@ -103,7 +123,7 @@ def main(words: list[str] | None = None) -> None:
     if arguments.pidfile is not None:
         arguments.pidfile.write_text(f"{os.getpid()}\n")
     try:
-        asyncio.run(_run(config, paths))
+        asyncio.run(_run(config, paths, waiting))
     except DomicileError as error:
         raise SystemExit(f"domiciled: {error.message}") from None
     finally:
@@ -111,11 +131,11 @@ def main(words: list[str] | None = None) -> None:
             arguments.pidfile.unlink(missing_ok=True)
 
 
-async def _run(config: configuration.Config, paths: Paths) -> None:
+async def _run(config: configuration.Config, paths: Paths, waiting: int | None) -> None:
     from domicile.daemon.wiring import serve
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(config, paths, stop)
+    await serve(config, paths, stop, lambda: _ready(waiting))

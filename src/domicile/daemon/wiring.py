@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,15 @@ def _keep_verdict(kept: Path, found: kvm.Kvm) -> None:
     kept.write_text(json.dumps(verdict))
 
 
-async def serve(config: Config, paths: Paths, stop: asyncio.Event) -> None:
-    """Run the daemon until it is told to stop."""
+async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Run the daemon until it is told to stop; `ready` is called once the sockets listen."""
     service = await build(config, paths)
     await service.begin()
     server = Server(doors.registry(), service, Limits(clients=config.sockets.max_clients))
     doors.publish(server)
     await server.listen(paths.socket, mode=int(config.sockets.mode, 8), group=config.sockets.group or None)
     await server.listen(paths.socket_read_only, mode=int(config.sockets.mode_read_only, 8), read_only=True)
+    ready()
     log.info("ready", socket=str(paths.socket), domains=len(service.registry))
     starting = asyncio.create_task(service.machines.autostart(DAEMON), name="autostart")
     indexing = asyncio.create_task(_index(service), name="indexing")

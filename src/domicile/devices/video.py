@@ -28,6 +28,7 @@ _FIRST = {
     "bochs": "bochs-display",
     "ramfb": "ramfb",
 }
+_MOST = 1 << 31  # KiB
 _SIZED = ("vga", "cirrus", "vmvga", "bochs")
 _SCALED = ("vga", "qxl", "virtio", "bochs")
 
@@ -163,7 +164,7 @@ def _memory(model: VideoModel, c: Completion) -> None:
         given = getattr(model, slot)
         if given == 0:
             setattr(model, slot, None)
-        elif given is not None and given & (given - 1) and slot in ("ram", "vram"):
+        elif given is not None and given & (given - 1) and slot in ("ram", "vram") and given < _MOST:
             c.default(model, slot, 1 << given.bit_length(), "memory bars are powers of two", "内存块大小须为 2 的幂")
 
 
@@ -175,6 +176,10 @@ def check(video: Video, c: Completion) -> None:
         accepted = ", ".join(word for word in TYPES if _exists(word, c))
         c.problem(model, f"video model '{kind}' does not exist in this emulator", accepted, "@type")
         return
+    for slot in ("ram", "vram", "vram64", "vgamem"):
+        size = getattr(model, slot)
+        if size is not None and size > _MOST:
+            c.problem(model, f"attribute '{slot}' has the value '{size}'", f"{_MOST} KiB at most", f"@{slot}")
     for slot in ("ram", "vram64", "vgamem"):
         if getattr(model, slot) is not None and kind != "qxl":
             c.problem(model, f"attribute '{slot}' is only for a card of type 'qxl'", "type='qxl'", f"@{slot}")

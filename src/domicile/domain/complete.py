@@ -15,11 +15,23 @@ from domicile.devices import video as videos
 from domicile.domain import document
 from domicile.domain.address import drive, pci, serial, usb
 from domicile.domain.domain import Devices, Domain
-from domicile.domain.rules import checks, consoles, controllers, defaults, devices, disks, inactive, machine, together
+from domicile.domain.rules import (
+    checks,
+    consoles,
+    controllers,
+    defaults,
+    devices,
+    disks,
+    inactive,
+    machine,
+    together,
+    unplanned,
+)
 from domicile.domain.rules.machine import FindCapabilities
 from domicile.plan.facts import Completion
 from domicile.plan.host import Host
 from domicile.schema import tree
+from domicile.schema.read import MAX_PROBLEMS
 from domicile.schema.shape import Element
 
 
@@ -58,7 +70,7 @@ def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, 
     if strict and not wrong:
         wrong = [replace(p, severity="error", code=XML_INVALID_SCHEMA) for p in problems]
     if wrong:
-        raise InvalidDocument(sorted(wrong, key=lambda p: p.line or 10**9))
+        raise InvalidDocument(_few(sorted(wrong, key=lambda p: p.line or 10**9)))
     report = [Entry(p.path, "ignored", "", p.message, p.message) for p in problems]
     return Completed(domain, report + _report(domain, completion), completion, problems)
 
@@ -71,8 +83,14 @@ def complete(domain: Domain, host: Host, find: FindCapabilities) -> Completed:
     """
     completion, found = _complete(domain, host, find)
     if found:
-        raise InvalidDocument(found)
+        raise InvalidDocument(_few(found))
     return Completed(domain, _report(domain, completion), completion)
+
+
+def _few(found: list[Problem]) -> list[Problem]:
+    """Say as much as somebody reads."""
+    more = len(found) - MAX_PROBLEMS
+    return found if more <= 0 else [*found[:MAX_PROBLEMS], Problem("", f"there are {more} more problems")]
 
 
 def _complete(domain: Domain, host: Host, find: FindCapabilities) -> tuple[Completion | None, list[Problem]]:
@@ -137,6 +155,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     memory.assign_slots(lists.of(memory.MemoryDevice), c)
     checks.whole(domain, c)
     together.check(domain, c)
+    unplanned.tell(domain, c)
     if not c.found:
         serial.assign(lists, c)
         pci.assign(lists, c)

@@ -18,7 +18,7 @@ from domicile.domain.power import ON_CRASH, ON_LOCKFAILURE, ON_POWEROFF, Pm
 from domicile.domain.tuning import BlkioTune, CpuTune, MemoryBacking, MemTune, NumaTune, Resource
 from domicile.schema import field as f
 from domicile.schema.field import KEY
-from domicile.schema.scalar import FILLED, INT, NAME, UINT, UUID, enum
+from domicile.schema.scalar import FILLED, INT, NAME, PUINT, UINT, UUID, enum
 from domicile.schema.shape import Element, element
 from domicile.schema.verbatim import VERBATIM
 
@@ -85,11 +85,21 @@ def _devices() -> type[DeviceLists]:
 Devices = _devices()
 
 
+@element("iothread", "I/O 线程")
+class IoThread(Element):
+    """A thread that serves disks and controllers."""
+
+    id: int | None = f.attr("The number by which they name it.", "磁盘与控制器引用它的编号。", PUINT, required=True)
+    thread_pool_min: int | None = f.attr("Helper threads that are kept.", "保留的辅助线程数。", UINT)
+    thread_pool_max: int | None = f.attr("Helper threads at most.", "辅助线程的上限。", UINT)
+    poll: Any = f.raw("How long it looks for requests before it sleeps.", "休眠之前轮询请求的时间。")
+
+
 @element("iothreadids", "I/O 线程编号")
 class IoThreadIds(Element):
     """The I/O threads one by one."""
 
-    iothread: list[Any] = f.children("One I/O thread.", "单个 I/O 线程。", VERBATIM)
+    iothread: list[IoThread] = f.children("One I/O thread.", "单个 I/O 线程。", IoThread)
 
 
 @element("domain", "虚拟机定义", identity=("uuid",))

@@ -170,7 +170,7 @@ def _smp(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
 
 
 def _threads(domain: Domain) -> Iterator[Item]:
-    named = [int(node.get("id", "0")) for node in domain.iothreadids.iothread] if domain.iothreadids is not None else []
+    named = [thread.id or 0 for thread in domain.iothreadids.iothread] if domain.iothreadids is not None else []
     count = domain.iothreads or len(named)
     following = (n for n in range(1, count + len(named) + 1) if n not in named)
     numbers = sorted([*named, *[next(following) for _ in range(max(0, count - len(named)))]])

@@ -96,8 +96,8 @@ class Capabilities:
         return self.machine_types["kvm" if self.kvm else "tcg"]
 
     def accelerator(self, kvm: bool | None = None) -> str:
-        """Name the accelerator to look things up with: KVM where it is there, unless told."""
-        return "kvm" if (self.kvm if kvm is None else kvm) else "tcg"
+        """Name the accelerator to look things up with: KVM where it is there, unless told not to."""
+        return "kvm" if self.kvm and kvm is not False else "tcg"
 
     def has_device(self, driver: str) -> bool:
         """Say whether ``-device driver`` exists."""

@@ -15,6 +15,7 @@ from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupport
 from domicile.domain import document, live
 from domicile.domain.domain import Domain
 from domicile.domain.plan import Plan, plan_domain
+from domicile.domain.rules import unplanned
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.need import Need, Tap
 from domicile.qemu import render
@@ -94,6 +95,9 @@ class Machines:
         service = self._service
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
+        missing = [gap.what for gap in unplanned.gaps(domain) if gap.refused]
+        if missing:
+            raise Unsupported(f"this version of Domicile cannot do yet: {', '.join(missing)}")
         caps = await self._capabilities(domain)
         number = service.registry.new_id()
         plan = plan_domain(domain, caps, service.host, number=number)

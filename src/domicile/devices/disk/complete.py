@@ -12,6 +12,7 @@ from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Want, WantDrive, WantUsb
 
 _NAME = re.compile(r"(fd|hd|vd|sd|xvd|ubd)([a-z]+)([0-9]*)\Z")
+_WWN = re.compile(r"[0-9a-fA-F]{16}\Z")
 _PREFIX_BUS = {"fd": "fdc", "hd": "ide", "vd": "virtio", "sd": "scsi", "xvd": "xen", "ubd": "uml"}
 UNITS = {"ide": (2, 2), "sata": (1, 6), "scsi": (1, 7), "fdc": (1, 2)}
 
@@ -195,6 +196,8 @@ def _check_driver(disk: Disk, dev: str, bus: str, c: Completion) -> None:
                 )
     if disk.serial is not None and disk.device == "lun":
         c.problem(disk, f"disk '{dev}' with device 'lun' has a serial number of its own", "no <serial>", "serial")
+    if disk.wwn is not None and not _WWN.match(disk.wwn):
+        c.problem(disk, f"element 'wwn' of disk '{dev}' has the value '{disk.wwn}'", "16 hexadecimal digits", "wwn")
     if disk.transient and disk.shareable:
         c.problem(disk, f"disk '{dev}' is both 'transient' and 'shareable'", "one of them", "transient")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.schema import field as f
 from domicile.schema.scalar import FILLED, ON_OFF, PATH, PUINT, STR, UINT, ULONG, YES_NO, enum
@@ -137,6 +139,8 @@ class DiskSource(Element):
     index: int | None = f.attr("The layer's number in the chain.", "该层在链中的编号。", UINT, order=6)
     host: list[SourceHost] = f.children("The servers that hold it.", "保存它的服务器。", SourceHost)
     reservations: Reservations | None = f.child("Persistent reservations.", "持久保留。", Reservations)
+    encryption: Any = f.raw("How the image is encrypted.", "映像的加密方式。")
+    auth: Any = f.raw("Who asks the server for the image.", "访问服务器的身份。")
 
 
 @element("format", "映像格式")
@@ -297,3 +301,4 @@ class Disk(Device):
     product: str | None = f.leaf(
         "The product a SCSI or SATA guest reads.", "SCSI/SATA 客户机读到的产品名。", STR, guest=True
     )
+    encryption: Any = f.raw("How the image is encrypted.", "映像的加密方式。")

@@ -9,6 +9,7 @@ from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain.domain import Domain
 from domicile.plan.facts import Completion
 
+MAX_THREADS = 1024
 MAX_ONE = ("memballoon", "vsock", "iommu", "nvram")
 
 
@@ -17,6 +18,7 @@ def whole(domain: Domain, c: Completion) -> None:
     _identity(domain, c)
     _memory(domain, c)
     _processors(domain, c)
+    _threads(domain, c)
     _cpu(domain, c)
     _boot(domain, c)
     _lifecycle(domain, c)
@@ -98,6 +100,20 @@ def _processors(domain: Domain, c: Completion) -> None:
                 f"element 'topology' makes {shape} = {total} CPUs, element 'vcpu' says {vcpu.value}",
                 "the same number",
             )
+
+
+def _threads(domain: Domain, c: Completion) -> None:
+    named = domain.iothreadids.iothread if domain.iothreadids is not None else []
+    seen: set[int] = set()
+    for thread in named:
+        if thread.id is None:
+            c.problem(thread, "element 'iothread' has no attribute 'id'", "a number from 1", "@id")
+        elif thread.id in seen:
+            c.problem(thread, f"there are two I/O threads with the id '{thread.id}'", "each id once", "@id")
+        seen.add(thread.id or 0)
+    if max(domain.iothreads or 0, len(named)) > MAX_THREADS:
+        count = max(domain.iothreads or 0, len(named))
+        c.problem(domain, f"element 'iothreads' has the value '{count}'", f"0 to {MAX_THREADS}", "iothreads")
 
 
 def _cpu(domain: Domain, c: Completion) -> None:

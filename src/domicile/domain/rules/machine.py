@@ -8,7 +8,7 @@ from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, XML_ERROR
 from domicile.base.problem import Problem
 from domicile.domain.domain import Domain
 from domicile.domain.os import OsType
-from domicile.plan.capabilities import Capabilities
+from domicile.plan.capabilities import Capabilities, MachineType
 from domicile.plan.facts import Completion
 from domicile.plan.host import Host
 
@@ -23,17 +23,25 @@ class _Refused(Exception):
         super().__init__(message)
         self.problem = Problem(path, message, line, accepted, code=code)
 
+    def join(self, problems: list[Problem]) -> None:
+        """Add it to the others, unless this place was found wrong before."""
+        if not any(known.path == self.problem.path for known in problems):
+            problems.append(self.problem)
+
 
 def settle(domain: Domain, host: Host, find: FindCapabilities, problems: list[Problem]) -> Completion | None:
-    """Make the facts of this machine; None where that fails, with the reason added to `problems`."""
+    """Make the facts of this machine; what is wrong is added to `problems`.
+
+    Where it can, it goes on with the nearest thing there is, so that all other problems are found as well; None where
+    nothing more can be said.
+    """
     try:
         kind = _kinds(domain)
         arch = kind.arch or host.arch
-        caps = _emulator(domain, arch, kind, host, find)
-        return _type(domain, kind, arch, caps, host)
+        caps = _emulator(domain, arch, kind, host, find, problems)
+        return _type(domain, kind, arch, caps, host, problems)
     except _Refused as refused:
-        if not any(known.path == refused.problem.path for known in problems):
-            problems.append(refused.problem)
+        refused.join(problems)
         return None
 
 
@@ -54,29 +62,43 @@ def _kinds(domain: Domain) -> OsType:
     return kind
 
 
-def _emulator(domain: Domain, arch: str, kind: OsType, host: Host, find: FindCapabilities) -> Capabilities:
+def _emulator(
+    domain: Domain, arch: str, kind: OsType, host: Host, find: FindCapabilities, problems: list[Problem]
+) -> Capabilities:
     emulator = domain.devices.emulator if domain.devices is not None else None
+    line = domain.devices.source_line if domain.devices is not None else 0
     caps = find(emulator, arch)
     if caps is None:
         what = f"emulator '{emulator}'" if emulator else f"an emulator for architecture '{arch}'"
         accepted = "the path of an installed QEMU, see `domicile doctor`"
-        raise _Refused("devices/emulator", f"{what} was not found or is no QEMU for '{arch}'", 0, accepted)
+        refused = _Refused("devices/emulator", f"{what} was not found or is no QEMU for '{arch}'", line, accepted)
+        caps = find(None, arch) if emulator else None
+        if caps is None:
+            raise refused
+        refused.join(problems)
     if caps.arch != arch and not (caps.arch == "x86_64" and arch == "i686"):
         message = f"emulator '{caps.binary}' runs '{caps.arch}' guests, not '{arch}'"
         raise _Refused("os/type/@arch", message, kind.source_line, caps.arch)
     if domain.type == "kvm" and not (caps.kvm and host.kvm):
         message = f"domain type 'kvm' is not possible with '{caps.binary}' on this host"
-        raise _Refused("@type", message, domain.source_line, "type='qemu', see `domicile doctor`")
+        _Refused("@type", message, domain.source_line, "type='qemu', see `domicile doctor`").join(problems)
     return caps
 
 
-def _type(domain: Domain, kind: OsType, arch: str, caps: Capabilities, host: Host) -> Completion:
+def _type(
+    domain: Domain, kind: OsType, arch: str, caps: Capabilities, host: Host, problems: list[Problem]
+) -> Completion:
     machine = caps.machine(kind.machine, domain.type == "kvm") if kind.machine else caps.default_machine()
     if machine is None:
         named = f"machine type '{kind.machine}'" if kind.machine else "a default machine type"
         message = f"'{caps.binary}' does not have {named} for domain type '{domain.type}' and arch '{arch}'"
         accepted = "see `domicile adapt` or `virsh capabilities`"
-        raise _Refused("os/type/@machine", message, kind.source_line, accepted, XML_ERROR)
+        refused = _Refused("os/type/@machine", message, kind.source_line, accepted, XML_ERROR)
+        machine = _nearest(caps, kind.machine or "")
+        if machine is None:
+            raise refused
+        refused.join(problems)
+        kind.machine = machine.name
     meant = machine.name if host.aliases or kind.machine is None else kind.machine
     if not host.aliases and kind.machine is None and machine.alias:
         meant = machine.alias
@@ -91,3 +113,8 @@ def _type(domain: Domain, kind: OsType, arch: str, caps: Capabilities, host: Hos
         why = f"{kind.machine} means this version now, and it should stay"
         c.default(kind, "machine", meant, why, f"{kind.machine} 目前指此版本，应保持不变")
     return c
+
+
+def _nearest(caps: Capabilities, name: str) -> MachineType | None:
+    """Find a machine type of the same family, so that the rest of a document can be judged."""
+    return caps.machine("q35") if "q35" in name else caps.machine("pc") or caps.default_machine()

@@ -1,0 +1,112 @@
+"""What a definition may say and this version does not yet do: told when it is defined, refused at start where it matters.
+
+What would leave data unprotected, lose it, or give the guest another machine is refused; the host's tuning is only told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from domicile.devices.disk import Disk
+from domicile.devices.filesystem import Filesystem
+from domicile.devices.hostdev import Hostdev
+from domicile.devices.interface import Interface
+from domicile.devices.tpm import Tpm
+from domicile.domain.domain import Domain
+from domicile.plan.facts import Completion, Note, Why
+from domicile.schema.shape import Element
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something declared that is not carried out; `refused` says that a start without it would do harm."""
+
+    element: Element
+    slot: str
+    what: str
+    refused: bool
+
+
+_TUNING = ("blkiotune", "memtune", "cputune", "numatune", "resource", "perf", "keywrap", "sysinfo", "seclabel")
+_INTERFACE = ("bandwidth", "port", "route", "script", "downscript", "coalesce", "guest")
+
+
+def gaps(domain: Domain) -> Iterator[Gap]:
+    """List everything a document says that would not be carried out."""
+    for slot in _TUNING:
+        if getattr(domain, slot):
+            yield Gap(domain, slot, f"<{slot}>", False)
+    if domain.launchSecurity is not None:
+        yield Gap(domain, "launchSecurity", "<launchSecurity>", True)
+    if domain.vcpu is not None and domain.vcpu.cpuset is not None:
+        yield Gap(domain.vcpu, "cpuset", "attribute 'cpuset' of <vcpu>", False)
+    yield from _firmware(domain)
+    if domain.devices is not None:
+        for disk in domain.devices.of(Disk):
+            yield from _disk(disk)
+        for interface in domain.devices.of(Interface):
+            yield from _interface(interface)
+        yield from _others(domain)
+
+
+def _firmware(domain: Domain) -> Iterator[Gap]:
+    os = domain.os
+    if os is None:
+        return
+    if os.firmware == "efi":
+        yield Gap(os, "firmware", "firmware 'efi'", True)
+    elif os.loader is not None and os.loader.type == "pflash":
+        yield Gap(os, "loader", "a <loader> of type 'pflash'", True)
+    if os.acpi is not None:
+        yield Gap(os, "acpi", "<acpi> tables of your own", True)
+
+
+def _disk(disk: Disk) -> Iterator[Gap]:
+    source, dev = disk.source, disk.target.dev if disk.target is not None else ""
+    if disk.encryption is not None or (source is not None and source.encryption is not None):
+        yield Gap(disk, "encryption", f"the <encryption> of disk '{dev}'", True)
+    if disk.transient:
+        yield Gap(disk, "transient", f"<transient/> of disk '{dev}'", True)
+    if disk.type not in ("file", "block", None) and (source is not None or disk.device == "disk"):
+        yield Gap(disk, "type", f"type '{disk.type}' of disk '{dev}'", True)
+    if disk.iotune is not None:
+        yield Gap(disk, "iotune", f"<iotune> of disk '{dev}'", False)
+
+
+def _interface(interface: Interface) -> Iterator[Gap]:
+    for slot in ("filterref", "vlan", "virtualport"):
+        if getattr(interface, slot) is not None:
+            yield Gap(interface, slot, f"<{slot}> of an interface", True)
+    if interface.type in ("direct", "hostdev", "vhostuser", "vdpa", "internal", "vds"):
+        yield Gap(interface, "type", f"an interface of type '{interface.type}'", True)
+    if interface.backend is not None and interface.backend.type == "passt":
+        yield Gap(interface, "backend", "the backend 'passt'", True)
+    for slot in _INTERFACE:
+        if getattr(interface, slot):
+            yield Gap(interface, slot, f"<{slot}> of an interface", False)
+
+
+def _others(domain: Domain) -> Iterator[Gap]:
+    assert domain.devices is not None
+    for hostdev in domain.devices.of(Hostdev):
+        if hostdev.type in ("pci", "mdev", "scsi_host"):
+            yield Gap(hostdev, "type", f"a host device of type '{hostdev.type}'", True)
+    for filesystem in domain.devices.of(Filesystem):
+        if filesystem.virtiofs:
+            yield Gap(filesystem, "driver", "a file system shared by 'virtiofs'", True)
+    for tpm in domain.devices.of(Tpm):
+        if tpm.backend is not None and tpm.backend.type == "emulator":
+            yield Gap(tpm, "backend", "an emulated TPM", True)
+
+
+def tell(domain: Domain, c: Completion) -> None:
+    """Note in the report what will not be carried out."""
+    for gap in gaps(domain):
+        en = (
+            "this version cannot do it yet: the machine will not start"
+            if gap.refused
+            else "this version does not apply it yet"
+        )
+        zh = "本版本尚不能实现：虚拟机将无法启动" if gap.refused else "本版本尚未应用此项"
+        c.notes.append(Note(gap.element, gap.slot, "ignored", Why(en, zh)))
