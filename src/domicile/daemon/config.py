@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from domicile.base.errors import InvalidRequest
 from domicile.plan.host import Settings
+
+LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,52 @@ def load(path: Path) -> Config:
         return Config()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path}: not TOML: {error}") from error
-    qemu = dict(data.pop("qemu", {}))
+    qemu = _section(data, "qemu", path)
     own = {f.name for f in dataclasses.fields(Qemu)}
-    settings = {key: value for key, value in qemu.items() if key not in own}
+    others = {f.name for f in dataclasses.fields(Settings)}
+    for key in qemu.keys() - own - others:
+        known = ", ".join(sorted(own | others))
+        raise InvalidRequest(f"{path}: key '{key}' in [qemu] is not known; accepted: {known}")
+    networks = _section(data, "networks", path)
+    for name, bridge in networks.items():
+        if not isinstance(bridge, str):
+            raise InvalidRequest(
+                f"{path}: [networks] '{name}' has the value {bridge!r}; accepted: the name of a bridge"
+            )
     tables: dict[str, Any] = {
-        "sockets": _table(Sockets, data.pop("sockets", {}), path, "sockets"),
+        "sockets": _table(Sockets, _section(data, "sockets", path), path, "sockets"),
         "qemu": _table(Qemu, {k: v for k, v in qemu.items() if k in own}, path, "qemu"),
-        "settings": _table(Settings, settings, path, "qemu"),
-        "networks": {str(k): str(v) for k, v in data.pop("networks", {}).items()},
+        "settings": _table(Settings, {k: v for k, v in qemu.items() if k not in own}, path, "qemu"),
+        "networks": networks,
     }
+    if "settings" in data:
+        raise InvalidRequest(f"{path}: there is no table [settings]; its keys stand in [qemu]")
     config: Config = _table(Config, {**data, **tables}, path, "")
+    _check(config, path)
     return config
+
+
+def _section(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    found = data.pop(name, {})
+    if not isinstance(found, dict):
+        raise InvalidRequest(f"{path}: '{name}' has the value {found!r}; accepted: a table [{name}]")
+    return found
+
+
+def _check(config: Config, path: Path) -> None:
+    """Refuse values of the right type that mean nothing."""
+    for key in ("mode", "mode_read_only"):
+        value = getattr(config.sockets, key)
+        if not re.fullmatch(r"0?[0-7]{3}", value):
+            raise InvalidRequest(
+                f"{path}: '{key}' in [sockets] has the value {value!r}; accepted: octal digits such as 0770"
+            )
+    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", config.qemu.libvirt):
+        raise InvalidRequest(
+            f"{path}: 'libvirt' in [qemu] has the value {config.qemu.libvirt!r}; accepted: a release such as 9.0"
+        )
+    if config.log_level not in LEVELS:
+        raise InvalidRequest(f"{path}: 'log_level' has the value {config.log_level!r}; accepted: {', '.join(LEVELS)}")
 
 
 def _table(cls: Any, values: dict[str, Any], path: Path, name: str) -> Any:
@@ -75,6 +113,7 @@ def _table(cls: Any, values: dict[str, Any], path: Path, name: str) -> Any:
                 f"{path}: key '{key}' {f'in [{name}] ' if name else ''}is not known; accepted: {', '.join(sorted(known))}"
             )
         default = getattr(cls(), key)
-        if isinstance(default, (bool, int, str)) and type(value) is not type(default):
-            raise InvalidRequest(f"{path}: '{key}' has the value {value!r}; accepted: a {type(default).__name__}")
+        wanted = type(default) if default is not None else str
+        if wanted in (bool, int, str) and type(value) is not wanted:
+            raise InvalidRequest(f"{path}: '{key}' has the value {value!r}; accepted: a {wanted.__name__}")
     return cls(**values)

@@ -107,6 +107,8 @@ def main(words: list[str] | None = None) -> None:
     paths = _paths(arguments)
     os.umask(0o022)
     try:
+        if arguments.config is not None and not arguments.config.exists():
+            raise SystemExit(f"domiciled: there is no configuration file {arguments.config}")
         config = configuration.load(arguments.config or paths.config)
         paths.make()
     except (DomicileError, OSError) as error:

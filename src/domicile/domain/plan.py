@@ -30,6 +30,8 @@ ORDER = (
 )  # fmt: skip
 _CONTROLLERS = ("pci", "usb", "scsi", "ide", "fdc", "sata", "virtio-serial", "ccid")
 _BEFORE = ("iommu", "memory")
+# What came to the list of families later stands behind all others, in its order there.
+_LATER = tuple(family.tag for family in FAMILIES if family.tag not in (*ORDER, *_BEFORE, "controller"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
     controllers = devices.of(Controller)
     for kind in _CONTROLLERS:
         yield from _family("controller", [k for k in controllers if k.type == kind], p)
-    for tag in ORDER:
+    for tag in (*ORDER, *_LATER):
         yield from _family(tag, getattr(devices, tag, ()), p)
     yield from machine_options.own_words(domain)
     if p.host.settings.sandbox:
@@ -175,6 +177,3 @@ def _first(devices: DeviceLists, kind: str) -> Element | None:
         return next(iter(getattr(devices, "interface", ())), None)
     wanted = {"hd": ("disk", "lun"), "cdrom": ("cdrom",), "fd": ("floppy",)}.get(kind, ())
     return next((d for d in devices.of(Disk) if d.device in wanted), None)
-
-
-__all__ = ["FAMILIES", "ORDER", "Plan", "plan_domain"]

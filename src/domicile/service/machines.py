@@ -12,12 +12,14 @@ import structlog
 
 from domicile.base import tasks
 from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
+from domicile.devices.disk import Disk
 from domicile.domain import document, live
 from domicile.domain.domain import Domain
 from domicile.domain.plan import Plan, plan_domain
 from domicile.domain.rules import unplanned
+from domicile.host import chain
 from domicile.plan.capabilities import Capabilities
-from domicile.plan.need import Need, Tap
+from domicile.plan.need import File, Need, Tap
 from domicile.qemu import render
 from domicile.runtime import reattach as finding
 from domicile.runtime.lifecycle import Policy
@@ -103,7 +105,7 @@ class Machines:
         plan = plan_domain(domain, caps, service.host, number=number)
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
         argv = [plan.binary, *(word for words, _ in arguments for word in words)]
-        needs = self._resolved(plan.needs)
+        needs = self._resolved(plan.needs) + await asyncio.to_thread(_backing_files, domain)
         # The machine's own document needs what it is given at start; until then it is the plan's.
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
         if not revision:
@@ -357,6 +359,17 @@ class Machines:
     async def detach(self) -> None:
         """Let go of all machines; they go on."""
         await asyncio.gather(*(e.machine.detach() for e in self._service.registry if e.machine is not None))
+
+
+def _backing_files(domain: Domain) -> list[Need]:
+    """List the files below the disks' qcow2 images that the document does not name itself."""
+    needs: list[Need] = []
+    for disk in domain.devices.of(Disk) if domain.devices is not None else []:
+        path = (disk.source.file or disk.source.dev) if disk.source is not None else None
+        if path and disk.driver is not None and disk.driver.type == "qcow2" and disk.backingStore is None:
+            origin = f"disk {disk.target.dev if disk.target is not None else ''}"
+            needs += [File(layer, writable=False, origin=origin) for layer in chain.layers(path)]
+    return needs
 
 
 def _policy(domain: Domain) -> Policy:

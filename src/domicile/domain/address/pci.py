@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from domicile.base.errors import XML_ERROR
-from domicile.devices import BY_TAG
+from domicile.devices import BY_TAG, FAMILIES
 from domicile.devices.controller import Controller, pci_want
 from domicile.devices.parts.device import Device, PciAddress
 from domicile.domain.address import builtin
@@ -23,6 +23,7 @@ ORDER = (
     "filesystem", "interface", "sound", "controller", "disk", "hostdev", "memballoon", "rng", "watchdog", "video", "shmem",
     "input", "serial", "memory", "vsock", "iommu", "panic", "crypto", "pstore",
 )  # fmt: skip
+_LATER = tuple(family.tag for family in FAMILIES if family.tag not in ORDER)
 _USB2 = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
 
 
@@ -86,7 +87,7 @@ def wanting(devices: DeviceLists, c: Completion) -> Iterator[tuple[Device, WantP
             own = pci_want(controller.model or "")
             if own is not None and not _has(controller):
                 yield controller, own
-    for tag in ORDER:
+    for tag in (*ORDER, *_LATER):
         for device in getattr(devices, tag, ()):
             if (isinstance(device, Controller) and device.type == "pci") or _has(device):
                 continue
