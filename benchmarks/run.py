@@ -56,10 +56,17 @@ class Daemon:
         """Connect, as soon as it answers."""
         deadline = now() + seconds
         while True:
-            with suppress(DomicileError):
-                return Client.connect(self.path)
-            if now() > deadline:
-                raise SystemExit(f"no daemon answers at {self.path}")
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                sock.connect(os.fspath(self.path))
+                client = Client(sock)
+                client.call(connect.auth_list)
+                client.call(connect.connect_open, "qemu:///system", 0)
+                return client
+            except (DomicileError, OSError) as fault:
+                sock.close()
+                if now() > deadline:
+                    raise SystemExit(f"no daemon answers at {self.path}: {fault}") from None
             time.sleep(0.003)
 
     @property

@@ -74,8 +74,11 @@ def places(made: Element) -> Iterator[tuple[str, Element]]:
 
 def _places(made: Element, prefix: str, found: list[tuple[str, Element]]) -> None:
     found.append((prefix, made))
+    inside = made.shape.set_elements(made)
+    if not inside:
+        return
     start = f"{prefix}/" if prefix else ""
-    for declared, value in made.shape.set_elements(made):
+    for declared, value in inside:
         if declared.kind == "children":
             many = len(value) > 1
             for index, item in enumerate(value, 1):

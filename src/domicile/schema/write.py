@@ -40,10 +40,14 @@ def _element(shape: Shape, made: Any, indent: str, lines: list[str], secrets: bo
             if not shown.isalnum():
                 shown = escape(shown)
             head += f" {declared.name}='{shown}'"
+    inside = shape.set_elements(made)
+    if not inside and shape.text is None:
+        lines.append(head + "/>")
+        return
     start = len(lines)
     lines.append(head)
     deeper = indent + "  "
-    for declared, value in shape.set_elements(made):
+    for declared, value in inside:
         kind = declared.kind
         if kind == "children":
             for item in value:
