@@ -13,7 +13,6 @@ import pytest
 from domicile.domain import document
 
 CASES = sorted(path for path in (Path(__file__).parent / "libvirt-9.0").iterdir() if path.is_dir())
-RENUMBERED = ("q35-usb-and-consoles",)
 # Recorded after the document came back as libvirt shows it, that is without its password.
 STARTED = {"q35-boot-devices": "out.xml"}
 DISPLAY = re.compile(r"(?<=:)(\d+|\{display:\w+\})|(?<=port=)(\d+|\{port:\w+\})")
@@ -40,9 +39,9 @@ def test_a_completed_document_is_complete(core: Any, case: Path) -> None:
     given = text_of(case / "out.xml")
     done = core.complete(given)
     assert not done.ignored
-    # libvirt moves controllers once more when its own document comes back, and counts consoles anew; we do only the first.
+    # libvirt moves controllers once more when its own document comes back, and counts consoles anew; so do we.
     again = case / "again.xml"
-    expected = text_of(again) if again.exists() and case.name not in RENUMBERED else given
+    expected = text_of(again) if again.exists() else given
     unlike = difference(document.write(done.domain), expected)
     assert not unlike, unlike
     assert not any(entry.kind != "ignored" for entry in done.report)

@@ -55,10 +55,13 @@ def mirrors(console: Console) -> bool:
 
 
 def number(consoles: Sequence[Console], c: Completion) -> None:
-    """Number the consoles of a machine in their order, where they have no number."""
+    """Number the consoles of a machine in their order, whatever number was written."""
     for index, console in enumerate(consoles):
-        if console.target is not None and console.target.port is None:
+        if console.target is None:
+            continue
+        if console.target.port is None:
             c.allocate(console.target, "port", index, "its place among the consoles", "在控制台中的次序")
+        console.target.port = index
 
 
 def defaults(console: Console, c: Completion) -> None:

@@ -25,7 +25,9 @@ def pair(domain: Domain, c: Completion) -> None:
     for console in consoles:
         if console.target is None:
             console.target = ConsoleTarget()
-    number_consoles(consoles, c)
+    if c.host.libvirt < (10, 0):
+        # As libvirt did: before the first serial port's stand-in is put in front.
+        number_consoles(consoles, c)
     if consoles and mirrors(consoles[0]):
         if not ports:
             made = Serial(target=SerialTarget())
@@ -46,6 +48,8 @@ def finish(domain: Domain, c: Completion) -> None:
     ports, consoles = domain.devices.of(Serial), domain.devices.of(Console)
     number_ports(ports, c)
     number_ports(domain.devices.of(Parallel), c)
+    if c.host.libvirt >= (10, 0):
+        number_consoles(consoles, c)
     if consoles and ports and mirrors(consoles[0]):
         _mirror(ports[0], consoles[0])
 
