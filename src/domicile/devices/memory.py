@@ -15,7 +15,7 @@ from domicile.plan.need import Need
 from domicile.plan.place import Want
 from domicile.plan.qemu import Item, Structured
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, PATH, UINT, UUID, YES_NO, enum, hexadecimal
+from domicile.schema.scalar import NUMBERS, PATH, UINT, UUID, YES_NO, enum, hexadecimal, numbers
 from domicile.schema.shape import Element, element
 
 MODELS = ("dimm", "nvdimm", "virtio-pmem", "virtio-mem", "sgx-epc")
@@ -40,7 +40,7 @@ _TARGET = {
 class MemorySource(Element):
     """What of the host stands behind the module."""
 
-    nodemask: str | None = f.leaf("The host's NUMA nodes it is taken from.", "取自哪些主机 NUMA 节点。", FILLED)
+    nodemask: str | None = f.leaf("The host's NUMA nodes it is taken from.", "取自哪些主机 NUMA 节点。", NUMBERS)
     pagesize: Size | None = f.child("The size of the host's pages.", "主机页大小。", Size)
     path: str | None = f.leaf("The file that keeps its contents.", "保存内容的文件。", PATH)
     alignsize: Size | None = f.child("How the file is aligned in memory.", "文件在内存中的对齐。", Size)
@@ -299,7 +299,7 @@ def backend(memory: MemoryDevice, p: Planning) -> dict[str, Any]:
     if memory.target is not None and memory.target.readonly:
         props["readonly"] = True
     if source.nodemask is not None:
-        props |= {"host-nodes": nodes(source.nodemask), "policy": "bind"}
+        props |= {"host-nodes": numbers(source.nodemask), "policy": "bind"}
     return props
 
 
@@ -311,16 +311,6 @@ def aligned_kib(memory: MemoryDevice, facts: Facts) -> int:
         kept = _label_kib(memory)
         return (size - kept) // unit * unit + kept
     return -(-size // unit) * unit
-
-
-def nodes(mask: str) -> list[int]:
-    """Spell out a set of nodes such as ``0-2,^1``."""
-    found: set[int] = set()
-    for part in mask.split(","):
-        low, _, high = part.strip().removeprefix("^").partition("-")
-        span = range(int(low), int(high or low) + 1)
-        found = found - set(span) if part.strip().startswith("^") else found | set(span)
-    return sorted(found)
 
 
 def _bytes(size: Size | None) -> int | None:

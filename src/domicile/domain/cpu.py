@@ -6,7 +6,7 @@ from typing import Any
 
 from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum
+from domicile.schema.scalar import FILLED, NUMBERS, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum
 from domicile.schema.shape import Element, element
 from domicile.schema.verbatim import VERBATIM
 
@@ -85,7 +85,7 @@ class Cell(Element):
     """One NUMA node of the guest."""
 
     id: int | None = f.attr("Its number.", "编号。", UINT, effect="never", guest=True)
-    cpus: str | None = f.attr("Its virtual CPUs.", "所含虚拟 CPU。", guest=True)
+    cpus: str | None = f.attr("Its virtual CPUs.", "所含虚拟 CPU。", NUMBERS, guest=True)
     memory: int | None = f.attr("Its memory.", "内存数量。", ULONG, guest=True)
     unit: str | None = f.attr(
         "The unit of the memory; libvirt keeps KiB.", "内存的单位，libvirt 统一为 KiB。", guest=True

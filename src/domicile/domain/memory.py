@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domicile.schema import field as f
-from domicile.schema.scalar import ON_OFF, STR, UINT, ULONG, YES_NO, enum
+from domicile.schema.scalar import NUMBERS, ON_OFF, STR, UINT, ULONG, YES_NO, enum
 from domicile.schema.shape import Element, element
 
 # Source: libvirt's documentation of the memory element; KB and friends are powers of 1000.
@@ -49,7 +49,7 @@ class Vcpu(Element):
     placement: str | None = f.attr(
         "Who chooses the host CPUs they run on.", "由谁选择所用的主机 CPU。", enum("static", "auto")
     )
-    cpuset: str | None = f.attr("The host CPUs they may run on.", "可使用的主机 CPU。", effect="live")
+    cpuset: str | None = f.attr("The host CPUs they may run on.", "可使用的主机 CPU。", NUMBERS, effect="live")
     current: int | None = f.attr(
         "How many are plugged in at start; the rest can be added.",
         "启动时可用的数量，其余可稍后添加。",

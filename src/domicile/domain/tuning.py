@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domicile.domain.memory import Memory
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, INT, UINT, ULONG, enum, integer
+from domicile.schema.scalar import FILLED, INT, NUMBERS, UINT, ULONG, enum, integer
 from domicile.schema.shape import Element, element
 
 PERIOD = integer(0, 2**64 - 1)
@@ -50,14 +50,14 @@ class VcpuPin(Element):
     """Which host CPUs one virtual CPU may run on."""
 
     vcpu: int | None = f.attr("The virtual CPU.", "虚拟 CPU。", UINT, effect="never")
-    cpuset: str | None = f.attr("The host CPUs.", "主机 CPU。", FILLED, effect="live")
+    cpuset: str | None = f.attr("The host CPUs.", "主机 CPU。", NUMBERS, effect="live")
 
 
 @element("emulatorpin", "模拟器线程绑定")
 class EmulatorPin(Element):
     """Which host CPUs QEMU's own threads may run on."""
 
-    cpuset: str | None = f.attr("The host CPUs.", "主机 CPU。", FILLED, effect="live")
+    cpuset: str | None = f.attr("The host CPUs.", "主机 CPU。", NUMBERS, effect="live")
 
 
 @element("iothreadpin", "I/O 线程绑定", identity=("iothread",))
@@ -65,14 +65,14 @@ class IoThreadPin(Element):
     """Which host CPUs one I/O thread may run on."""
 
     iothread: int | None = f.attr("The I/O thread.", "I/O 线程。", UINT, effect="never")
-    cpuset: str | None = f.attr("The host CPUs.", "主机 CPU。", FILLED, effect="live")
+    cpuset: str | None = f.attr("The host CPUs.", "主机 CPU。", NUMBERS, effect="live")
 
 
 @element("vcpusched", "虚拟 CPU 调度策略")
 class VcpuSched(Element):
     """The scheduling policy of some virtual CPUs."""
 
-    vcpus: str | None = f.attr("The virtual CPUs.", "虚拟 CPU。", effect="live")
+    vcpus: str | None = f.attr("The virtual CPUs.", "虚拟 CPU。", NUMBERS, effect="live")
     iothreads: str | None = f.attr("The I/O threads.", "I/O 线程。", effect="live")
     scheduler: str | None = f.attr("The policy.", "策略。", enum("batch", "idle", "fifo", "rr"), effect="live")
     priority: int | None = f.attr("The priority of a real-time policy.", "实时策略的优先级。", INT, effect="live")
@@ -134,7 +134,7 @@ class NumaMemory(Element):
     """Which NUMA nodes of the host the memory comes from."""
 
     mode: str | None = f.attr("How firmly.", "约束的强度。", _MODES)
-    nodeset: str | None = f.attr("The nodes.", "节点集合。", FILLED, effect="live")
+    nodeset: str | None = f.attr("The nodes.", "节点集合。", NUMBERS, effect="live")
     placement: str | None = f.attr("Who chooses them.", "由谁选择。", enum("static", "auto"))
 
 
@@ -144,7 +144,7 @@ class NumaMemNode(Element):
 
     cellid: int | None = f.attr("The guest's node.", "客户机节点。", UINT, effect="never")
     mode: str | None = f.attr("How firmly.", "约束的强度。", _MODES)
-    nodeset: str | None = f.attr("The host's nodes.", "主机节点。", FILLED)
+    nodeset: str | None = f.attr("The host's nodes.", "主机节点。", NUMBERS)
 
 
 @element("numatune", "NUMA 位置")
@@ -161,7 +161,7 @@ class Page(Element):
 
     size: int | None = f.attr("The size.", "大小。", ULONG)
     unit: str | None = f.attr("The unit of the size.", "大小的单位。")
-    nodeset: str | None = f.attr("The guest's nodes that use it.", "使用它的客户机节点。", FILLED)
+    nodeset: str | None = f.attr("The guest's nodes that use it.", "使用它的客户机节点。", NUMBERS)
 
 
 @element("hugepages", "大页内存")

@@ -5,7 +5,7 @@ Every declared field names one; the reader and the writer call them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,9 +128,45 @@ def _path(text: str) -> str:
     return text
 
 
+_MOST_BITS = 16384
+
+
+def _numbers(text: str) -> str:
+    """Read a set of numbers such as ``0-3,^2`` and give it in libvirt's form, ``0-1,3``."""
+    found: set[int] = set()
+    for part in text.split(","):
+        word = part.strip(_SPACES)
+        low, dash, high = word.removeprefix("^").partition("-")
+        if not all(w and len(w) < 6 and _DIGITS.issuperset(w) for w in ((low, high) if dash else (low,))):
+            raise ValueError
+        span = range(int(low), int(high if dash else low) + 1)
+        if not span or span[-1] >= _MOST_BITS or (word.startswith("^") and dash):
+            raise ValueError
+        found = found - set(span) if word.startswith("^") else found | set(span)
+    return spans(found)
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Write a set of numbers as ``0-1,3``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
+
+
+def numbers(text: str) -> list[int]:
+    """List the numbers of a set in libvirt's form."""
+    parts = [part.split("-") for part in text.split(",") if part]
+    return [number for part in parts for number in range(int(part[0]), int(part[-1]) + 1)]
+
+
 STR = Scalar("string", _plain, _plain, "any text")
 FILLED = Scalar("string", _filled, _plain, "a text that is not empty")
 NAME = Scalar("name", _name, _plain, "a name that is not empty and has neither a slash nor a line break")
+NUMBERS = Scalar("numbers", _numbers, _plain, "a set of numbers such as 0-3,^2,8")
 PATH = Scalar("path", _path, _plain, "an absolute path")
 INT = integer(-(2**31), 2**31 - 1)
 UINT = integer(0, 2**32 - 1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domicile.devices.memory import FAMILY, aligned_kib, assign_slots, check_together, nodes
+from domicile.devices.memory import FAMILY, aligned_kib, assign_slots, check_together
 
 TYPES = ("pc-dimm", "nvdimm", "virtio-mem-pci", "virtio-pmem-pci")
 DIMM = "<memory model='dimm'><target><size unit='MiB'>512</size><node>0</node></target>{}</memory>"
@@ -85,7 +85,3 @@ def test_the_memory_and_the_module(module: Any) -> None:
     backend, virtio = module.props(BLOCKS.format(2048, 524288))
     assert backend["reserve"] is False
     assert (virtio["driver"], virtio["block-size"], virtio["requested-size"]) == ("virtio-mem-pci", 2097152, 536870912)
-
-
-def test_sets_of_nodes() -> None:
-    assert nodes("0-3,^1,7") == [0, 2, 3, 7]

@@ -102,6 +102,8 @@ def _check_pci(controller: Controller, c: Completion) -> None:
             controller, f"PCI controller with index '{controller.index}' has no model", ", ".join(PCI_MODELS), "@model"
         )
         return
+    if controller.index is not None and controller.index > 255:
+        c.problem(controller, f"PCI controller has index '{controller.index}'", "0 to 255", "@index")
     root = controller.model in ("pci-root", "pcie-root")
     if root and controller.index != 0 and not c.pseries:
         c.problem(controller, f"'{controller.model}' has index '{controller.index}'", "index='0'", "@index")
