@@ -35,7 +35,7 @@ _INTERFACE = ("bandwidth", "port", "route", "script", "downscript", "coalesce", 
 def gaps(domain: Domain) -> Iterator[Gap]:
     """List everything a document says that would not be carried out."""
     for slot in _TUNING:
-        if getattr(domain, slot):
+        if getattr(domain, slot) not in (None, []):
             yield Gap(domain, slot, f"<{slot}>", False)
     if domain.launchSecurity is not None:
         yield Gap(domain, "launchSecurity", "<launchSecurity>", True)
