@@ -100,7 +100,7 @@ class Definitions:
             entry = registry.add(Entry(draft.uuid, draft.name))
         if revision.n > entry.head:
             entry.head, entry.stored = revision.n, dict(draft.summary)
-            self._service.remember_text((entry.uuid, revision.n), draft.completed)
+            self._service.texts.put(entry.uuid, revision.n, draft.completed)
         return entry, created
 
     async def undefine(self, entry: Entry, author: Author, why: str = "") -> None:
@@ -115,6 +115,7 @@ class Definitions:
                 raise WrongState("cannot undefine transient domain")
             await service.in_store(service.store.undefine, entry.uuid, author, why)
             entry.head, entry.stored, entry.autostart = 0, None, False
+            service.texts.drop(entry.uuid)
             if not entry.active:
                 service.registry.remove(entry)
             service.tell(entry, Event.UNDEFINED, 0)
@@ -172,7 +173,7 @@ class Definitions:
             service.tell(entry, Event.UNDEFINED, _ADDED + 1)
             service.registry.rename(entry, new)
             entry.head, entry.stored = revision.n, dict(draft.summary)
-            service.remember_text((entry.uuid, revision.n), draft.completed)
+            service.texts.put(entry.uuid, revision.n, draft.completed)
             service.tell(entry, Event.DEFINED, _RENAMED)
 
     async def set_autostart(self, entry: Entry, on: bool, author: Author) -> None:

@@ -37,11 +37,25 @@ def summary(domain: Domain) -> dict[str, Any]:
         "os_type": kind.value if kind else "hvm", "memory_kib": memory, "current_kib": current, "vcpus_max": most,
         "vcpus": vcpu.current if vcpu is not None and vcpu.current else most,
     }  # fmt: skip
+    if domain.devices is not None:
+        found["disks"] = [_disk(disk) for disk in domain.devices.of(Disk)]
+        found["nics"] = [_nic(interface) for interface in domain.devices.of(Interface)]
     if domain.title:
         found["title"] = domain.title
     if domain.description:
         found["description"] = domain.description
     return found
+
+
+def _disk(disk: Disk) -> tuple[str, str, str]:
+    path = (disk.source.file or disk.source.dev) if disk.source is not None else None
+    format = disk.driver.type if disk.driver is not None else None
+    return (disk.target.dev if disk.target is not None else None) or "", path or "", format or "raw"
+
+
+def _nic(interface: Interface) -> tuple[str, str]:
+    tap = interface.target.dev if interface.target is not None else None
+    return (interface.mac.address if interface.mac is not None else None) or "", tap or ""
 
 
 def facts(domain: Domain) -> Iterator[Fact]:

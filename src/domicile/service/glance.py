@@ -49,6 +49,11 @@ _kept: WeakKeyDictionary[Service, dict[str, tuple[_Version, Glance]]] = WeakKeyD
 
 def of(service: Service, entry: Entry) -> Glance:
     """Look at a domain: the running one where it runs, else the stored one."""
+    if entry.live is None and "disks" in entry.stored_summary:
+        stored = entry.stored_summary
+        return Glance(
+            tuple(DiskSeen(*disk) for disk in stored["disks"]), tuple(NicSeen(*nic) for nic in stored["nics"])
+        )
     version = (entry.head, entry.live.xml if entry.live is not None else None)
     kept = _kept.get(service)
     if kept is None or len(kept) > _KEPT_MAX:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,12 +26,12 @@ from domicile.service.entry import Entry
 from domicile.service.machines import Machines
 from domicile.service.paths import Paths
 from domicile.service.registry import Registry
+from domicile.service.texts import Texts
 from domicile.store.store import Store
 from domicile.store.values import Action, Author, Match, Revision
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_KEPT_TEXTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Service:
         self.consoles = Consoles()
         self._worker = ThreadPoolExecutor(1, "store")
         self._worked = 0.0
-        self._texts: OrderedDict[tuple[str, int], str] = OrderedDict()
+        self.texts = Texts()
         self._listeners: list[Callable[[ServiceEvent], None]] = []
         definitions, machines = Definitions(self), Machines(self)
         self.definitions, self.machines = definitions, machines
@@ -122,18 +121,11 @@ class Service:
     def _stored(self, entry: Entry) -> str:
         if not entry.persistent:
             raise WrongState(f"domain '{entry.name}' has no stored definition")
-        key = (entry.uuid, entry.head)
-        text = self._texts.get(key)
+        text = self.texts.get(entry.uuid, entry.head)
         if text is None:
             text = self.store.completed_text(entry.uuid)
-            self.remember_text(key, text)
+            self.texts.put(entry.uuid, entry.head, text)
         return text
-
-    def remember_text(self, key: tuple[str, int], text: str) -> None:
-        """Keep a stored document at hand."""
-        self._texts[key] = text
-        if len(self._texts) > _KEPT_TEXTS:
-            self._texts.popitem(last=False)
 
     # Events.
 

@@ -29,7 +29,7 @@ def unpack(packed: bytes) -> tuple[str, str, str]:
 
 def completed(packed: bytes) -> str:
     """Return the completed text alone."""
-    return unpack(packed)[0]
+    return zlib.decompress(packed).partition(b"\0")[0].decode("utf-8", "surrogatepass") if packed else ""
 
 
 def text_pack(text: str) -> bytes:
