@@ -84,9 +84,11 @@ def turn(controller: Any) -> tuple[object, ...]:
 
 
 def settled(domain: Domain) -> str:
-    """Write a domain with its controllers in one order: those that were added stand last at first (libvirt's habit)."""
+    """Write a domain without what libvirt (and so we) settles the second time only: the order of controllers, console numbers."""
     assert domain.devices is not None
     domain.devices.controller.sort(key=turn)  # type: ignore[attr-defined]
+    for console in domain.devices.console:  # type: ignore[attr-defined]
+        console.target.port = None
     return document.write(domain)
 
 
