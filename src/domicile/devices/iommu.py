@@ -36,7 +36,7 @@ class IommuDriver(Element):
     dma_translation: bool | None = f.attr("Whether DMA is translated.", "是否转换 DMA 地址。", ON_OFF, guest=True)
 
 
-@element("iommu", "IOMMU")
+@element("iommu", "IOMMU 设备")
 class Iommu(Device):
     """The unit that translates the addresses devices use."""
 

@@ -111,7 +111,7 @@ class FileTransfer(Element):
     enable: bool | None = f.attr("Whether they may.", "是否允许。", YES_NO, required=True)
 
 
-@element("gl", "OpenGL")
+@element("gl", "OpenGL 绘制")
 class Gl(Element):
     """Whether the display is drawn with the host's graphics card."""
 
