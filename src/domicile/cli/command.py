@@ -111,18 +111,21 @@ def document(name: str = "file", **options: Any) -> Argument:
 
 
 def read_document(path: str) -> str:
-    """Read a document from a file or from standard input. Raises: HostFailure."""
-    from domicile.base.errors import HostFailure
+    """Read a document from a file or from standard input. Raises: HostFailure, InvalidRequest."""
+    from domicile.base.errors import HostFailure, InvalidRequest
 
     try:
         data = sys.stdin.buffer.read(_TOO_MUCH) if path == "-" else _read(Path(path))
     except OSError as error:
         raise HostFailure(say("cannot_read", path=path, why=error.strerror or str(error))) from None
+    if len(data) == _TOO_MUCH:
+        raise InvalidRequest(say("too_large", path=path, most=_MOST // 2**20))
     return data.decode("utf-8", "surrogateescape")
 
 
-#: More than any document may have; the reader then says so.
-_TOO_MUCH = 8 * 1024 * 1024
+#: The most bytes a document may have; no more is read than shows that it has more.
+_MOST = 4 * 1024 * 1024
+_TOO_MUCH = _MOST + 1
 
 
 def _read(path: Path) -> bytes:

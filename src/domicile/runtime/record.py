@@ -69,6 +69,11 @@ def _place(directory: Path) -> Path:
     return directory.with_name(directory.name + SUFFIX)
 
 
+def recorded(directory: Path) -> bool:
+    """Say whether a machine's directory has a record beside it."""
+    return _place(directory).exists()
+
+
 def left_behind(directories: Path) -> list[Record]:
     """Read the records below a directory of machine directories, for machines the store does not know of."""
     records = []

@@ -314,6 +314,8 @@ class Machines:
                     left,
                     MachineRecord(left.uuid, left.name, left.id, left.pid, left.start_time, left.directory, ""),
                 )
+        for pid in await asyncio.to_thread(finding.end_unrecorded, service.paths.machines):
+            log.warning("ended a QEMU that was launched but never recorded", pid=pid)
         await asyncio.gather(*(self._take_over(record, known) for record, known in found.values()))
         for uuid in [u for u in self._claims if u not in found]:
             await self._release(uuid)
