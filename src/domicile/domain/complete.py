@@ -22,6 +22,7 @@ from domicile.domain.rules import (
     defaults,
     devices,
     disks,
+    firmware,
     inactive,
     machine,
     together,
@@ -66,7 +67,7 @@ def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, 
     completion, found = _complete(domain, host, find)
     wrong = [p for p in problems if p.severity == "error"]
     # What could not be read is not missing as well.
-    wrong += [p for p in found if p.path not in {known.path for known in wrong}]
+    wrong += [p for p in found if _spot(p) not in {_spot(known) for known in wrong}]
     if strict and not wrong:
         wrong = [replace(p, severity="error", code=XML_INVALID_SCHEMA) for p in problems]
     if wrong:
@@ -85,6 +86,11 @@ def complete(domain: Domain, host: Host, find: FindCapabilities) -> Completed:
     if found:
         raise InvalidDocument(_few(found))
     return Completed(domain, _report(domain, completion), completion)
+
+
+def _spot(problem: Problem) -> tuple[int, str]:
+    """Say where a problem is, whatever elements were added beside it since."""
+    return problem.line, problem.path.rpartition("/")[2]
 
 
 def _few(found: list[Problem]) -> list[Problem]:
@@ -148,6 +154,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     defaults.cpu(domain, c)
     defaults.boot(domain, c)
     defaults.lifecycle(domain, c)
+    firmware.settle(domain, c)
     defaults.enlightenments(domain)
     for family in FAMILIES:
         for device in getattr(lists, family.tag):

@@ -163,6 +163,8 @@ class Reader:
 
     def _bad(self, node: Any, declared: Field, value: str) -> None:
         shown = value if len(value) <= 200 else value[:200] + "…"
+        if not shown.isprintable():
+            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
         if declared.kind == "attr":
             message = f"attribute '{declared.name}' of element '{node.tag}' has the value '{shown}'"
             self.problem(node, message, declared.scalar.accepted, f"@{declared.name}", declared.code)
