@@ -6,6 +6,7 @@ reference host's facts in place of this machine's.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -18,7 +19,9 @@ from domicile.base.errors import DomicileError
 from domicile.domain import document
 from domicile.domain.complete import complete_text
 from domicile.domain.plan import plan_domain
+from domicile.host import firmware
 from domicile.plan.capabilities import Capabilities
+from domicile.plan.firmware import Firmware
 from domicile.plan.host import Directories, Host, Settings
 from domicile.qemu import probe, render
 
@@ -29,7 +32,7 @@ _DIRECTORIES = Directories(
 _TOKEN = re.compile(r"\{(fd|fds|port|display):([^}]*)\}")
 
 
-def host(arch: str, given: dict[str, Any], *, fresh: bool) -> Host:
+def host(arch: str, given: dict[str, Any], firmwares: tuple[Firmware, ...] = (), *, fresh: bool) -> Host:
     """Make the reference host, changed by a request's settings (named as in qemu.conf)."""
     known = {f.name for f in fields(Settings)}
     values = {}
@@ -47,15 +50,22 @@ def host(arch: str, given: dict[str, Any], *, fresh: bool) -> Host:
     environment = {k.removeprefix("env "): str(v) for k, v in given.items() if k.startswith("env ")}
     return Host(
         arch=arch, kvm=True, directories=_DIRECTORIES, settings=Settings(spice_password="123456", **values), libvirt=(11, 3),  # noqa: S106
-        environment=environment, aliases=False, fresh=fresh,
+        environment=environment, aliases=False, fresh=fresh, firmwares=firmwares,
     )  # fmt: skip
+
+
+@functools.cache
+def _firmwares(root: Path) -> tuple[Firmware, ...]:
+    return firmware.read(root)
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Answer one request."""
-    caps = probe.recorded(Path(request["capabilities"]))
+    recording = Path(request["capabilities"])
+    caps = probe.recorded(recording)
     # The recorded documents were read as if from disk, the command lines made as at a start.
-    reference = host(caps.arch, request.get("settings") or {}, fresh=request["action"] != "complete")
+    firmwares = _firmwares(recording.parent.parent / "host")
+    reference = host(caps.arch, request.get("settings") or {}, firmwares, fresh=request["action"] != "complete")
 
     def find(emulator: str | None, arch: str) -> Capabilities | None:
         return caps.at(f"/usr/bin/qemu-system-{_binary(caps.arch)}" if emulator is None else emulator)

@@ -16,7 +16,7 @@ from domicile.domain import document, provenance
 from domicile.domain.adapt import Adapted, Surroundings, adapt
 from domicile.domain.complete import Completed, complete_text
 from domicile.domain.plan import plan_domain
-from domicile.host import inspect, kvm, tap
+from domicile.host import firmware, inspect, kvm, tap
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.qemu import cache
@@ -39,7 +39,7 @@ class Local:
     def look(cls) -> Local:
         """Look at the host; nothing is started but a trial of KVM."""
         runs = asyncio.run(kvm.check())
-        host = Host(arch=inspect.cpu().arch, kvm=runs.works, page_kib=inspect.page_size() // 1024)
+        host = Host(arch=inspect.cpu().arch, kvm=runs.works, page_kib=inspect.page_size() // 1024, firmwares=firmware.read())
         return cls(host, runs, Paths.session().cache, inspect.emulators(), {})
 
     def find(self, emulator: str | None, arch: str) -> Capabilities | None:

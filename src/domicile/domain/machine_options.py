@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.devices.memory import MemoryDevice, size_kib
+from domicile.domain import flash
 from domicile.domain.cpu import Cpu
 from domicile.domain.domain import Domain
 from domicile.domain.features import Enlightenment, Hyperv, Kvm
@@ -109,6 +110,7 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
     backend = _ram_id(domain, p)
     if backend is not None:
         yield "memory-backend", backend
+    yield from flash.machine(domain, p)
     if domain.os is not None and domain.os.bios is not None and domain.os.bios.useserial:
         yield "graphics", False
     if not _old_switches(p):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from domicile.base.errors import CONFIG_UNSUPPORTED
+from domicile.devices.disk.model import DiskSource
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, INT, UINT, YES_NO, enum
+from domicile.schema.scalar import FILLED, INT, PATH, UINT, YES_NO, enum
 from domicile.schema.shape import Element, element
-from domicile.schema.verbatim import VERBATIM
 
 
 @element("type", "操作系统类型")
@@ -81,19 +79,68 @@ class Loader(Element):
 class Nvram(Element):
     """The file that holds the firmware's variables."""
 
-    type: str | None = f.attr("What kind of source it is.", "来源的种类。", enum("file", "block", "network"))
     template: str | None = f.attr("The file it is first copied from.", "初次复制的模板。")
     templateFormat: str | None = f.attr("The template's format.", "模板的格式。", enum("raw", "qcow2"))
+    type: str | None = f.attr("What kind of source it is.", "来源的种类。", enum("file", "block", "network"))
     format: str | None = f.attr("Its format.", "格式。", enum("raw", "qcow2"))
-    source: Any = f.raw("Where it is, when not a plain path.", "非普通路径时的位置。")
+    source: DiskSource | None = f.child("Where it is, when not a plain path.", "非普通路径时的位置。", DiskSource)
     path: str | None = f.text("The file.", "文件路径。")
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this host."""
+        return self.type != "network"
+
+    @property
+    def place(self) -> str | None:
+        """The path of the file or block device it is, where it is on this host and known yet."""
+        if self.type is None:
+            return self.path or None
+        return (self.source.file or self.source.dev) if self.source is not None and self.local else None
+
+
+@element("feature", "一项固件特性")
+class FirmwareFeature(Element):
+    """A feature that the firmware must have or must not have."""
+
+    enabled: bool | None = f.attr("Whether it must have it.", "须具备还是须不具备。", YES_NO, guest=True)
+    name: str | None = f.attr(
+        "Secure boot, or the keys for it enrolled from the start.",
+        "安全启动，或预先登记其密钥。",
+        enum("enrolled-keys", "secure-boot"),
+        guest=True,
+    )
 
 
 @element("firmware", "固件特性")
 class FirmwareFeatures(Element):
     """What the firmware chosen must or must not have."""
 
-    feature: list[Any] = f.children("One feature.", "一项特性。", VERBATIM)
+    feature: list[FirmwareFeature] = f.children("One feature.", "一项特性。", FirmwareFeature)
+
+    def wants(self, name: str) -> bool | None:
+        """Say what is asked of a feature, None where nothing is."""
+        return next((feature.enabled for feature in self.feature if feature.name == name), None)
+
+
+@element("table", "ACPI 表")
+class AcpiTable(Element):
+    """A file with an ACPI table that the guest gets."""
+
+    type: str | None = f.attr(
+        "slic, msdm: the table of that name; raw: a table with its own header; rawset: several of them.",
+        "slic、msdm 为同名表；raw 为自带表头的单张表；rawset 为多张。",
+        enum("slic", "msdm", "raw", "rawset"),
+        guest=True,
+    )
+    path: str | None = f.text("The file.", "文件路径。", PATH, guest=True)
+
+
+@element("acpi", "自带的 ACPI 表")
+class AcpiTables(Element):
+    """ACPI tables of your own."""
+
+    table: list[AcpiTable] = f.children("One file.", "一个文件。", AcpiTable)
 
 
 @element("smbios", "SMBIOS 来源")
@@ -128,7 +175,7 @@ class Os(Element):
     cmdline: str | None = f.leaf("Its command line.", "内核命令行。", guest=True)
     shim: str | None = f.leaf("A boot shim for the kernel.", "内核的引导 shim。", guest=True)
     dtb: str | None = f.leaf("A device tree.", "设备树。", guest=True)
-    acpi: Any = f.raw("ACPI tables of your own.", "自带的 ACPI 表。")
+    acpi: AcpiTables | None = f.child("ACPI tables of your own.", "自带的 ACPI 表。", AcpiTables)
     boot: list[Boot] = f.children("What to boot from, in order.", "启动设备，按次序。", Boot)
     bootmenu: BootMenu | None = f.child("The firmware's menu.", "启动菜单。", BootMenu)
     bios: Bios | None = f.child("Settings of the BIOS.", "BIOS 设置。", Bios, keep_empty=False)

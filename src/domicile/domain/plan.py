@@ -12,7 +12,7 @@ from domicile.devices import BY_TAG, FAMILIES
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.parts.device import Device, DriveAddress
-from domicile.domain import aliases, machine_options
+from domicile.domain import aliases, flash, machine_options
 from domicile.domain.domain import DeviceLists, Domain
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.facts import Planning
@@ -70,6 +70,7 @@ def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int =
 def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item | Need]:
     yield Keyed("-name", (("guest", domain.name), ("debug-threads", True)), origin="name")
     yield Option("-S")
+    yield from flash.wishes(domain, p)
     yield from machine_options.options(domain, p)
     yield Option("-no-user-config")
     yield Option("-nodefaults")
@@ -79,6 +80,8 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
     yield Keyed("-mon", (("chardev", "charmonitor"), ("id", "monitor"), ("mode", "control")))
     yield from machine_options.after_monitor(domain, p)
     yield from _kernel_files(domain)
+    yield from flash.tables(domain)
+    yield from flash.secure(domain)
     for tag in _BEFORE:
         yield from _family(tag, getattr(devices, tag, ()), p)
     controllers = devices.of(Controller)

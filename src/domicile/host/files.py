@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat as modes
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from domicile.base.errors import HostFailure
-from domicile.plan.need import Directory, File, Opened
+from domicile.plan.need import Copied, Directory, File, Opened
 from domicile.qemu.launch import User
 
 log = structlog.get_logger(__name__)
@@ -118,6 +119,37 @@ class OpenFile:
         """Let go of it; QEMU has a descriptor of its own."""
         for fd in self.fds:
             os.close(fd)
+
+
+def copy_template(need: Copied, user: User | None) -> None:
+    """Make a machine's own file from its template, unless it is there already. It appears whole or not at all.
+
+    Raises:
+        HostFailure: there is no template, or the file cannot be made.
+    """
+    path, new = Path(need.path), Path(f"{need.path}.new")
+    try:
+        if path.exists():
+            return
+        if not need.template:
+            raise HostFailure(f"{need.path} does not exist, and no template is named to make it from")
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        with open(new, "xb", opener=_private) as copy, Path(need.template).open("rb") as template:
+            shutil.copyfileobj(template, copy)
+            if user is not None:
+                os.fchown(copy.fileno(), user.uid, user.gid)
+            os.fsync(copy.fileno())
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise HostFailure(
+            f"{need.origin}: {need.path} cannot be made from '{need.template}': {error.strerror}"
+        ) from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def open_file(need: Opened) -> OpenFile:

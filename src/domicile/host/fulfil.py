@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from domicile.base.errors import InvalidRequest
 from domicile.host import tap
-from domicile.host.files import Labels, OpenFile, Owner, open_file
+from domicile.host.files import Labels, OpenFile, Owner, copy_template, open_file
 from domicile.host.ports import PortBook
-from domicile.plan.need import Directory, File, Need, Opened, Port, Tap
+from domicile.plan.need import Copied, Directory, File, Need, Opened, Port, Tap
 from domicile.qemu.launch import Given, User
 
 
@@ -69,6 +69,8 @@ class Host:
         match need:
             case File():
                 self.labels.lend(machine, need)
+            case Copied():
+                copy_template(need, self.user)
             case Directory():
                 self.labels.make_directory(need)
             case Port(fixed=None):

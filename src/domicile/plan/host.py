@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from domicile.base import ids
+from domicile.plan.firmware import Firmware
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +78,7 @@ class Host:
     aliases: bool = True
     fresh: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: The firmware that the host's packages describe, the best first.
+    firmwares: tuple[Firmware, ...] = ()
     new_mac: Callable[[], str] = ids.new_mac
     new_uuid: Callable[[], str] = ids.new_uuid

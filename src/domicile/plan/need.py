@@ -76,6 +76,14 @@ class Directory(Need):
 
 
 @dataclass(frozen=True, slots=True)
+class Copied(Need):
+    """A file of the machine's own that is made from a template before its first start and kept ever after."""
+
+    path: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
 class DisplayPassword(Command):
     """The command that gives a display its password: never on a command line, never shown."""
 

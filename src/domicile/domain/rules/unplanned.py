@@ -54,12 +54,8 @@ def _firmware(domain: Domain) -> Iterator[Gap]:
     os = domain.os
     if os is None:
         return
-    if os.firmware == "efi":
-        yield Gap(os, "firmware", "firmware 'efi'", True)
-    elif os.loader is not None and os.loader.type == "pflash":
-        yield Gap(os, "loader", "a <loader> of type 'pflash'", True)
-    if os.acpi is not None:
-        yield Gap(os, "acpi", "<acpi> tables of your own", True)
+    if os.nvram is not None and not os.nvram.local:
+        yield Gap(os.nvram, "type", "<nvram> of type 'network'", True)
 
 
 def _disk(disk: Disk) -> Iterator[Gap]:
@@ -83,7 +79,7 @@ def _interface(interface: Interface) -> Iterator[Gap]:
     if interface.backend is not None and interface.backend.type == "passt":
         yield Gap(interface, "backend", "the backend 'passt'", True)
     for slot in _INTERFACE:
-        if getattr(interface, slot):
+        if getattr(interface, slot) not in (None, [], False):
             yield Gap(interface, slot, f"<{slot}> of an interface", False)
 
 
