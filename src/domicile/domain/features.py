@@ -9,7 +9,7 @@ from domicile.schema.scalar import ON_OFF, STR, UINT, ULONG, YES_NO, enum
 from domicile.schema.shape import Element, element
 
 
-@element("apic", "APIC")
+@element("apic", "APIC 中断控制器")
 class Apic(Element):
     """The interrupt controller of multiprocessor PCs."""
 
@@ -25,14 +25,14 @@ class Switch(Element):
     state: bool | None = f.attr("On or off.", "开或关。", ON_OFF, guest=True)
 
 
-@element("gic", "GIC")
+@element("gic", "GIC 中断控制器")
 class Gic(Element):
     """ARM's interrupt controller."""
 
     version: str | None = f.attr("Its version.", "版本。", enum("2", "3", "host"), guest=True)
 
 
-@element("ioapic", "IOAPIC")
+@element("ioapic", "I/O APIC 中断控制器")
 class Ioapic(Element):
     """Who imitates the I/O APIC."""
 

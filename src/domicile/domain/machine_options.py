@@ -284,7 +284,7 @@ def _enlightenments(hyperv: Hyperv | None) -> Iterator[tuple[str, Any]]:
         for word in ("direct", "ext"):
             more = value.direct if word == "direct" else value.extended
             if more is not None and more.state:
-                yield f"hv-tlbflush-{word}", True
+                yield f"hv-{declared.name}-{word}", True
 
 
 def _host_has(name: str, p: Planning) -> bool:
