@@ -76,7 +76,9 @@ class Definitions:
     ) -> Defined:
         service = self._service
         self._unclaimed(draft.uuid, draft.name)
-        revision = await service.in_store(service.store.define, draft, author, why, expect_head=expect_head, kind=kind)
+        revision = await service.work.brief(
+            service.store.define, draft, author, why, expect_head=expect_head, kind=kind
+        )
         entry, created = self._head(draft, revision)
         service.tell(entry, Event.DEFINED, _ADDED if created else _UPDATED)
         return Defined(entry, revision.n, done.report if done is not None else [], created)
@@ -113,7 +115,7 @@ class Definitions:
         async with entry.changing():
             if not entry.persistent:
                 raise WrongState("cannot undefine transient domain")
-            await service.in_store(service.store.undefine, entry.uuid, author, why)
+            await service.work.brief(service.store.undefine, entry.uuid, author, why)
             entry.head, entry.stored, entry.autostart = 0, None, False
             service.texts.drop(entry.uuid)
             if not entry.active:

@@ -6,11 +6,7 @@ worker thread, one hop a unit of work.
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,6 +22,7 @@ from domicile.service.entry import Entry
 from domicile.service.machines import Machines
 from domicile.service.paths import Paths
 from domicile.service.registry import Registry
+from domicile.service.store_work import StoreWork
 from domicile.service.texts import Texts
 from domicile.store.store import Store
 from domicile.store.values import Action, Author, Match, Revision
@@ -52,8 +49,8 @@ class Service:
         self.store, self.host, self.resources, self.paths, self.emulators = store, host, resources, paths, emulators
         self.registry = Registry()
         self.consoles = Consoles()
-        self._worker = ThreadPoolExecutor(1, "store")
-        self._worked = 0.0
+        self.work = StoreWork()
+        self.in_store, self.when_idle = self.work.run, self.work.when_idle
         self.texts = Texts()
         self._listeners: list[Callable[[ServiceEvent], None]] = []
         definitions, machines = Definitions(self), Machines(self)
@@ -139,23 +136,12 @@ class Service:
         for listener in self._listeners:
             listener(happened)
 
-    # The store.
-
-    async def in_store(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run one unit of work of the store in its thread."""
-        self._worked = time.monotonic()
-        return await self.when_idle(function, *args, **kwargs)
-
     @property
     def quiet(self) -> float:
         """For how many seconds the store had nothing to do."""
-        return time.monotonic() - self._worked
+        return self.work.quiet
 
-    async def when_idle(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a unit of work of the store that nobody waits for; it does not count as work."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._worker, functools.partial(function, *args, **kwargs)
-        )
+    # The store.
 
     async def log(self, verb: str, author: Author, entry: Entry, outcome: str = "done", **detail: Any) -> None:
         """Write an action into the log."""
@@ -216,4 +202,4 @@ class Service:
         """Let go of the machines (they go on) and of the store."""
         await self.machines.detach()
         await self.in_store(self.store.close)
-        self._worker.shutdown()
+        self.work.close()

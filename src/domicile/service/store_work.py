@@ -1,0 +1,69 @@
+"""Units of work of the store: each one hop to its thread, unless that would cost more than the work.
+
+The service runs everything of the store through this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Seconds that a commit may take on average to be done on the spot; a hop to the thread and back takes some 0.2 ms.
+BRIEF = 0.0015
+#: After one that took this long, so many go through the thread, whatever they take.
+LONG, CAREFUL = 0.01, 200
+
+
+class StoreWork:
+    """One thread for the store, with what it is known to take."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._pending = 0
+        self._last = 0.0
+        self._takes = BRIEF
+        self._careful = 0
+
+    @property
+    def quiet(self) -> float:
+        """For how many seconds there was nothing to do."""
+        return time.monotonic() - self._last
+
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a unit of work in the thread."""
+        self._last = time.monotonic()
+        return await self.when_idle(function, *args, **kwargs)
+
+    async def when_idle(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a unit of work that nobody waits for; it does not count as work."""
+        self._pending += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, functools.partial(function, *args, **kwargs))
+        finally:
+            self._pending -= 1
+
+    async def brief(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a short unit of work: on the spot while the disk answers at once and the thread is free, else in the thread.
+
+        So nobody waits longer for another's change than a hop would have taken; a disk that becomes slow is noticed at once.
+        """
+        self._last = began = time.monotonic()
+        here = not self._pending and not self._careful and self._takes <= BRIEF
+        try:
+            return function(*args, **kwargs) if here else await self.when_idle(function, *args, **kwargs)
+        finally:
+            took = time.monotonic() - began
+            self._takes += (took - self._takes) / 8
+            self._careful = CAREFUL if took > LONG else max(0, self._careful - 1)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
