@@ -149,7 +149,7 @@ def _numbers(text: str) -> str:
 def spans(numbers: Iterable[int]) -> str:
     """Write a set of numbers as ``0-1,3``."""
     runs: list[list[int]] = []
-    for number in sorted(numbers):
+    for number in sorted(set(numbers)):
         if runs and runs[-1][1] == number - 1:
             runs[-1][1] = number
         else:
