@@ -61,6 +61,7 @@ class Core:
     def host(self, **changes: Any) -> Host:
         host = Host(
             kvm=self.caps.kvm,
+            hugepages={2048: "/dev/hugepages/domicile"},
             new_uuid=counted("00000000-0000-4000-8000-{:012x}"),
             new_mac=counted("52:54:00:00:00:{:02x}"),
         )

@@ -51,6 +51,9 @@ def host(arch: str, given: dict[str, Any], firmwares: tuple[Firmware, ...] = (),
     return Host(
         arch=arch, kvm=True, directories=_DIRECTORIES, settings=Settings(spice_password="123456", **values), libvirt=(11, 3),  # noqa: S106
         environment=environment, aliases=False, fresh=fresh, firmwares=firmwares,
+        hugepages={2048: "/dev/hugepages2M/libvirt/qemu", 1048576: "/dev/hugepages1G/libvirt/qemu"},
+        numa_nodes=frozenset(range(4)), advised_nodes=(0, 1, 2, 3),
+        now=lambda: 1234567890.0, zone_offset=lambda _moment: 30 * 60,
     )  # fmt: skip
 
 

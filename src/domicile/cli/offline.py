@@ -39,7 +39,16 @@ class Local:
     def look(cls) -> Local:
         """Look at the host; nothing is started but a trial of KVM."""
         runs = asyncio.run(kvm.check())
-        host = Host(arch=inspect.cpu().arch, kvm=runs.works, page_kib=inspect.page_size() // 1024, firmwares=firmware.read())
+        huge = inspect.huge_pages()
+        host = Host(
+            arch=inspect.cpu().arch,
+            kvm=runs.works,
+            page_kib=inspect.page_size() // 1024,
+            hugepages=huge.mounts,
+            hugepage_kib=huge.usual_kib,
+            numa_nodes=frozenset(cell.id for cell in inspect.cells()),
+            firmwares=firmware.read(),
+        )
         return cls(host, runs, Paths.session().cache, inspect.emulators(), {})
 
     def find(self, emulator: str | None, arch: str) -> Capabilities | None:

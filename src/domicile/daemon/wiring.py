@@ -36,6 +36,7 @@ async def build(config: Config, paths: Paths) -> Service:
     url = config.database or f"sqlite:///{paths.database}"
     store, works = await asyncio.gather(asyncio.to_thread(Store.open, url), _kvm(paths.cache / "kvm.json"))
     arch = os.uname().machine
+    huge = inspect.huge_pages()
     release = tuple(int(part) for part in config.qemu.libvirt.split(".")[:2])
     host = Host(
         arch=arch, privileged=os.geteuid() == 0, kvm=works, settings=config.settings, libvirt=(release[0], release[1]),
@@ -44,6 +45,7 @@ async def build(config: Config, paths: Paths) -> Service:
             run=str(paths.run),
         ),
         page_kib=inspect.page_size() // 1024, environment=dict(os.environ), firmwares=await asyncio.to_thread(firmware.read),
+        hugepages=huge.mounts, hugepage_kib=huge.usual_kib, numa_nodes=frozenset(cell.id for cell in inspect.cells()),
     )  # fmt: skip
     emulators = Emulators(paths.cache, kvm=works)
     service = Service(store, host, HostResources(qemu_user(config.qemu.user or None)), paths, emulators)

@@ -10,6 +10,7 @@ from domicile.devices.parts.bus import alias_of, virtio_driver, want_virtio, whe
 from domicile.devices.parts.device import CcwAddress, Device, DimmAddress
 from domicile.devices.parts.omit import omit
 from domicile.devices.parts.size import Size
+from domicile.plan.backing import Piece
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import Need
 from domicile.plan.place import Want
@@ -250,7 +251,7 @@ def alias(memory: MemoryDevice, index: int, p: Planning) -> str:
 def plan(memory: MemoryDevice, p: Planning) -> Iterator[Item | Need]:
     """Ask for the memory behind the module, then for the module."""
     origin, name = p.origin(memory), alias_of(memory)
-    yield Structured("object", backend(memory, p), origin=origin)
+    yield from backend(memory, p)
     if memory.model == "sgx-epc" or memory.target is None:
         return
     target, model = memory.target, memory.model or ""
@@ -262,7 +263,7 @@ def plan(memory: MemoryDevice, p: Planning) -> Iterator[Item | Need]:
         if isinstance(memory.address, DimmAddress):
             props |= {"slot": memory.address.slot, "addr": memory.address.base}
     else:
-        huge = memory.source is not None and memory.source.pagesize is not None
+        huge = model == "virtio-mem" and p.backing.filled(piece(memory, p), p.host, p.short_name)
         props["driver"] = virtio_driver(props["driver"], memory)
         props |= {
             "block-size": _bytes(target.block),
@@ -274,33 +275,33 @@ def plan(memory: MemoryDevice, p: Planning) -> Iterator[Item | Need]:
     yield Structured("device", props, origin=origin)
 
 
-def backend(memory: MemoryDevice, p: Planning) -> dict[str, Any]:
-    """Say the memory object behind a module, as far as the module itself decides.
-
-    Huge pages are taken from an anonymous file, so that no mount is needed.
-    """
+def piece(memory: MemoryDevice, p: Planning) -> Piece:
+    """Say what of a module's memory the module itself decides; the domain decides the rest."""
     source, model = memory.source or MemorySource(), memory.model
-    props: dict[str, Any] = {"qom-type": "memory-backend-ram", "id": f"mem{alias_of(memory)}"}
-    if model == "sgx-epc":
-        props["qom-type"] = "memory-backend-epc"
-    elif source.path is not None:
-        props |= {"qom-type": "memory-backend-file", "mem-path": source.path}
-    elif source.pagesize is not None:
-        props |= {"qom-type": "memory-backend-memfd", "hugetlb": True, "hugetlbsize": _bytes(source.pagesize)}
-    keeps = source.path is not None and not source.pmem and model == "nvdimm"
-    huge = source.pagesize is not None and model != "virtio-mem"
-    props["discard-data"] = memory.discard
-    props["share"] = (
-        memory.access == "shared" if memory.access is not None else True if model == "virtio-pmem" else None
-    )
-    props["prealloc"] = True if keeps or huge or model == "sgx-epc" else None
-    props["reserve"] = False if model == "virtio-mem" else None
-    props |= {"size": aligned_kib(memory, p) * 1024, "align": _bytes(source.alignsize), "pmem": source.pmem or None}
+    more: dict[str, Any] = {"align": _bytes(source.alignsize), "pmem": source.pmem or None}
     if memory.target is not None and memory.target.readonly:
-        props["readonly"] = True
-    if source.nodemask is not None:
+        more["readonly"] = True
+    page = source.pagesize.value if source.pagesize is not None else None
+    return Piece(
+        f"mem{alias_of(memory)}", aligned_kib(memory, p) * 1024, memory.target.node if memory.target is not None else None,
+        page_kib=page, path=source.path, host_nodes=tuple(numbers(source.nodemask)) if source.nodemask is not None else None,
+        access=memory.access or ("shared" if model == "virtio-pmem" else None), discard=memory.discard,
+        fill=not source.pmem if model == "nvdimm" else False if model == "virtio-pmem" else None, lazy=model == "virtio-mem", more=more,
+    )  # fmt: skip
+
+
+def backend(memory: MemoryDevice, p: Planning) -> Iterator[Item | Need]:
+    """Ask for the memory object behind a module."""
+    origin = p.origin(memory)
+    if memory.model != "sgx-epc":
+        yield from p.backing.objects(piece(memory, p), p.caps, p.host, p.short_name, origin)
+        return
+    props = {"qom-type": "memory-backend-epc", "id": f"mem{alias_of(memory)}", "prealloc": True}
+    props["size"] = aligned_kib(memory, p) * 1024
+    source = memory.source
+    if source is not None and source.nodemask is not None:
         props |= {"host-nodes": numbers(source.nodemask), "policy": "bind"}
-    return props
+    yield Structured("object", props, origin=origin)
 
 
 def aligned_kib(memory: MemoryDevice, facts: Facts) -> int:

@@ -19,6 +19,8 @@ def assign(devices: DeviceLists, p: Planning) -> None:
             if device.alias is not None and device.alias.name:
                 index += 1
                 continue
+            if family.tag == "memory":
+                index = 0  # every model counts its own
             name = family.alias(device, index, p)
             if not name:
                 continue

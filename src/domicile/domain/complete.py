@@ -25,6 +25,7 @@ from domicile.domain.rules import (
     firmware,
     inactive,
     machine,
+    numa,
     together,
     unplanned,
 )
@@ -140,6 +141,7 @@ def _fill(domain: Domain, c: Completion) -> None:
         for device in getattr(lists, family.tag):
             family.defaults(device, c)
     defaults.totals(domain, c)
+    numa.settle(domain, c)
     disks.arrange(lists)
     videos.arrange(lists.of(videos.Video), c)
     devices.inputs(domain, c)
@@ -161,6 +163,7 @@ def _fill(domain: Domain, c: Completion) -> None:
             family.check(device, c)
     memory.assign_slots(lists.of(memory.MemoryDevice), c)
     checks.whole(domain, c)
+    numa.check(domain, c)
     together.check(domain, c)
     unplanned.tell(domain, c)
     if not c.found:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from domicile.base.errors import CONFIG_UNSUPPORTED
+from domicile.domain.numa import Numa
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, NUMBERS, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum
+from domicile.schema.scalar import FILLED, ON_OFF, PUINT, UINT, enum
 from domicile.schema.shape import Element, element
-from domicile.schema.verbatim import VERBATIM
 
 
 @element("model", "CPU 型号")
@@ -63,49 +61,6 @@ class CpuFeature(Element):
         enum("force", "require", "optional", "disable", "forbid"), guest=True, code=CONFIG_UNSUPPORTED,
     )  # fmt: skip
     name: str | None = f.attr("The feature's name.", "特性名称。", FILLED, effect="never", guest=True)
-
-
-@element("sibling", "节点距离", identity=("id",))
-class Distance(Element):
-    """How far another node is."""
-
-    id: int | None = f.attr("The other node.", "另一节点。", UINT, effect="never", guest=True)
-    value: int | None = f.attr("The distance; 10 is the node itself.", "距离，10 表示自身。", UINT, guest=True)
-
-
-@element("distances", "节点间距离")
-class Distances(Element):
-    """How far the other nodes are."""
-
-    sibling: list[Distance] = f.children("One other node.", "一个其他节点。", Distance)
-
-
-@element("cell", "客户机 NUMA 节点", identity=("id",))
-class Cell(Element):
-    """One NUMA node of the guest."""
-
-    id: int | None = f.attr("Its number.", "编号。", UINT, effect="never", guest=True)
-    cpus: str | None = f.attr("Its virtual CPUs.", "所含虚拟 CPU。", NUMBERS, guest=True)
-    memory: int | None = f.attr("Its memory.", "内存数量。", ULONG, guest=True)
-    unit: str | None = f.attr(
-        "The unit of the memory; libvirt keeps KiB.", "内存的单位，libvirt 统一为 KiB。", guest=True
-    )
-    memAccess: str | None = f.attr(
-        "Whether other processes may see it.", "是否允许其他进程共享。", enum("shared", "private")
-    )
-    discard: bool | None = f.attr(
-        "Whether its contents are dropped when QEMU ends.", "QEMU 结束时是否丢弃内容。", YES_NO
-    )
-    distances: Distances | None = f.child("How far the other nodes are.", "与其他节点的距离。", Distances)
-    cache: list[Any] = f.children("A cache beside its memory.", "内存侧缓存。", VERBATIM, guest=True)
-
-
-@element("numa", "客户机 NUMA 拓扑")
-class Numa(Element):
-    """The NUMA nodes the guest sees."""
-
-    cell: list[Cell] = f.children("One node.", "一个节点。", Cell)
-    interconnects: Any = f.raw("How fast the nodes reach each other.", "节点间的带宽与延迟。", guest=True)
 
 
 @element("cpu", "虚拟 CPU")

@@ -12,6 +12,7 @@ from domicile.devices.parts.device import Device
 from domicile.domain.clock import Clock
 from domicile.domain.cpu import Cpu
 from domicile.domain.features import Features
+from domicile.domain.idmap import IdMap
 from domicile.domain.memory import Memory, Vcpu, Vcpus
 from domicile.domain.os import Os
 from domicile.domain.power import ON_CRASH, ON_LOCKFAILURE, ON_POWEROFF, Pm
@@ -159,6 +160,7 @@ class Domain(Element):
     bootloader: str | None = f.leaf("Kept for Xen.", "为 Xen 保留。")
     bootloader_args: str | None = f.leaf("Kept for Xen.", "为 Xen 保留。")
     os: Os | None = f.child("What machine it is and how it starts.", "机型与启动方式。", Os)
+    idmap: IdMap | None = f.child("Kept for containers.", "为容器保留。", IdMap)
     features: Features | None = f.child(
         "What the machine offers beside devices.", "设备之外的特性。", Features, keep_empty=False
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.memory import MemoryDevice, size_kib
 from domicile.domain import flash
 from domicile.domain.cpu import Cpu
 from domicile.domain.domain import Domain
 from domicile.domain.features import Enlightenment, Hyperv, Kvm
+from domicile.domain.options import memory, numa
 from domicile.plan.facts import Planning
+from domicile.plan.need import Need
 from domicile.plan.qemu import Item, Keyed, Option, Structured
 from domicile.schema.tree import steps
 
@@ -19,7 +20,7 @@ Pairs = list[tuple[str, Any]]
 _FEATURES = {"pclmuldq": "pclmulqdq", "sse4_1": "sse4.1", "sse4_2": "sse4.2"}
 
 
-def options(domain: Domain, p: Planning) -> Iterator[Item]:
+def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     """Yield the options that stand before all devices, in libvirt's order."""
     yield Keyed("-machine", tuple(_machine(domain, p)), origin="os/type")
     yield Keyed("-accel", tuple(_accelerator(domain, p)), origin="@type")
@@ -32,9 +33,10 @@ def options(domain: Domain, p: Planning) -> Iterator[Item]:
         and domain.os.loader.path
     ):
         yield Option("-bios", domain.os.loader.path, origin="os/loader")
-    yield from _memory(domain, p)
-    yield Keyed("-overcommit", (("mem-lock", False),), origin="memory")
+    yield from memory.amount(domain, p)
+    yield memory.locked(domain)
     yield Keyed("-smp", tuple(_smp(domain, p)), origin="vcpu")
+    yield from numa.nodes(domain, p)
     yield from _threads(domain)
     yield Option("-uuid", domain.uuid, origin="uuid")
     if not getattr(domain.devices, "graphics", ()):
@@ -105,11 +107,7 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
             yield "kernel_irqchip", {"kvm": "on", "qemu": "split"}[features.ioapic.driver]
         if features.gic is not None and features.gic.version is not None:
             yield "gic-version", features.gic.version
-    dump = domain.memory.dumpCore if domain.memory is not None else None
-    yield "dump-guest-core", p.host.settings.dump_guest_core if dump is None else dump
-    backend = _ram_id(domain, p)
-    if backend is not None:
-        yield "memory-backend", backend
+    yield from memory.machine(domain, p)
     yield from flash.machine(domain, p)
     if domain.os is not None and domain.os.bios is not None and domain.os.bios.useserial:
         yield "graphics", False
@@ -119,37 +117,6 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
                 yield "hpet", timer.present
         if p.x86 or p.arm_virt or p.riscv_virt or p.loongarch_virt:
             yield "acpi", _acpi(domain)
-
-
-def _ram_id(domain: Domain, p: Planning) -> str | None:
-    if domain.cpu is not None and domain.cpu.numa is not None:
-        return None
-    machine = p.caps.machine(p.machine, p.accel == "kvm") or p.caps.machine(p.machine)
-    return machine.default_ram_id if machine is not None else None
-
-
-def _memory(domain: Domain, p: Planning) -> Iterator[Item]:
-    kib = -(-_at_boot(domain) // 1024) * 1024
-    pairs: Pairs = [("size", f"{kib}k")]
-    if domain.maxMemory is not None and domain.maxMemory.value:
-        pairs += [("slots", domain.maxMemory.slots), ("maxmem", f"{domain.maxMemory.value}k")]
-    yield Keyed("-m", tuple(pairs), origin="memory")
-    backend = _ram_id(domain, p)
-    if backend is not None:
-        yield Structured(
-            "object", {"qom-type": "memory-backend-ram", "id": backend, "size": kib * 1024}, origin="memory"
-        )
-
-
-def _at_boot(domain: Domain) -> int:
-    """Say how much memory the guest boots with in KiB: what its nodes have, or all but the modules."""
-    numa = domain.cpu.numa if domain.cpu is not None else None
-    nodes = sum(cell.memory or 0 for cell in numa.cell) if numa is not None else 0
-    if nodes:
-        return nodes
-    total = domain.memory.value if domain.memory is not None and domain.memory.value else 0
-    modules = domain.devices.of(MemoryDevice) if domain.devices is not None else []
-    return total - sum(size_kib(module) or 0 for module in modules)
 
 
 def _smp(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from domicile.devices.disk import Disk
 from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain import aliases, flash, machine_options
 from domicile.domain.domain import DeviceLists, Domain
+from domicile.domain.options import memory
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.facts import Planning
 from domicile.plan.host import Host
@@ -24,12 +25,12 @@ from domicile.schema.shape import Element
 
 # The order of families on QEMU's command line; the guest sees it, so it never changes. Observed with libvirt 9.0.
 ORDER = (
-    "hub", "disk", "filesystem", "interface", "smartcard", "serial", "parallel", "channel", "console", "tpm", "input",
+    "memory", "hub", "disk", "filesystem", "interface", "smartcard", "serial", "parallel", "channel", "console", "tpm", "input",
     "audio", "graphics", "video", "sound", "watchdog", "redirdev", "hostdev", "memballoon", "rng", "nvram", "panic",
     "shmem", "vsock", "crypto", "pstore", "lease",
 )  # fmt: skip
 _CONTROLLERS = ("pci", "usb", "scsi", "ide", "fdc", "sata", "virtio-serial", "ccid")
-_BEFORE = ("iommu", "memory")
+_BEFORE = ("iommu",)
 # What came to the list of families later stands behind all others, in its order there.
 _LATER = tuple(family.tag for family in FAMILIES if family.tag not in (*ORDER, *_BEFORE, "controller"))
 
@@ -140,6 +141,7 @@ def planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Pla
 
     p.controller_model = model
     p.audio = _audio(domain)
+    p.backing = memory.backing(domain, host)
     return p
 
 

@@ -97,6 +97,30 @@ def cells() -> list[Cell]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class HugePages:
+    """Where files in huge pages may be made, by the size of the pages in KiB, and which size is the usual one."""
+
+    mounts: dict[int, str]
+    usual_kib: int
+
+
+def huge_pages() -> HugePages:
+    """Find the mounts of huge pages; a directory of ours in each."""
+    usual = next(
+        (int(line.split()[1]) for line in _text(Path("/proc/meminfo")).splitlines() if line.startswith("Hugepagesize")),
+        2048,
+    )
+    mounts: dict[int, str] = {}
+    for line in _text(Path("/proc/mounts")).splitlines():
+        _, directory, kind, options = line.split()[:4]
+        if kind == "hugetlbfs":
+            size = next((word[9:] for word in options.split(",") if word.startswith("pagesize=")), f"{usual}K")
+            kib = int(size.rstrip("KMGkmg")) << {"K": 0, "M": 10, "G": 20}.get(size[-1].upper(), 0)
+            mounts.setdefault(kib, f"{directory}/domicile")
+    return HugePages(mounts, usual)
+
+
 def node() -> Node:
     """Sum the host up."""
     nodes = cells()

@@ -11,6 +11,7 @@ from typing import Any
 
 from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.base.problem import Problem
+from domicile.plan.backing import Backing
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.schema.shape import Element
@@ -162,3 +163,4 @@ class Planning(Facts):
     origin: Callable[[Element], str] = lambda _element: ""
     floppy_boot: Callable[[int], int | None] = lambda _unit: None
     controller_model: Callable[[str, int], str | None] = lambda _kind, _index: None
+    backing: Backing = field(default_factory=Backing)

@@ -5,6 +5,7 @@ The daemon fills it once from the host; the conformance door fills it with the r
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -66,6 +67,9 @@ class Host:
     `libvirt` is the release whose habits completion follows where they changed; `aliases` says that machine types such as
     ``pc`` are kept as the version they mean now; `fresh` that
     documents come from their owners: read back later, what the guest would see changed is no longer filled in.
+    `hugepages` are the directories where files in huge pages may be made, by the pages' KiB, and `hugepage_kib` the usual
+    size; `numa_nodes` are the NUMA nodes that have memory, and `advised_nodes` those for machines that are placed
+    automatically (empty: anywhere). `now` tells the seconds since 1970, `zone_offset` how far the host's zone is from UTC.
     """
 
     arch: str = "x86_64"
@@ -74,6 +78,12 @@ class Host:
     directories: Directories = field(default_factory=Directories)
     settings: Settings = field(default_factory=Settings)
     page_kib: int = 4
+    hugepages: Mapping[int, str] = field(default_factory=dict)
+    hugepage_kib: int = 2048
+    numa_nodes: frozenset[int] = frozenset({0})
+    advised_nodes: tuple[int, ...] = ()
+    now: Callable[[], float] = time.time
+    zone_offset: Callable[[float], int] = field(default=lambda moment: time.localtime(moment).tm_gmtoff)
     libvirt: tuple[int, int] = (9, 0)
     aliases: bool = True
     fresh: bool = True

@@ -9,6 +9,7 @@ from domicile.domain.cpu import Cpu, CpuModelName
 from domicile.domain.domain import Domain
 from domicile.domain.memory import Memory, Vcpu
 from domicile.domain.os import Boot
+from domicile.domain.rules import numa as numas
 from domicile.plan.facts import Completion
 
 
@@ -73,14 +74,7 @@ def nodes(domain: Domain, c: Completion) -> None:
     numa = domain.cpu.numa if domain.cpu is not None else None
     if numa is None:
         return
-    for index, cell in enumerate(numa.cell):
-        if cell.id is None:
-            c.allocate(cell, "id", index, "its place in the list", "在列表中的次序")
-        size = Memory(unit=cell.unit, value=cell.memory)
-        wrong = size.normalise()
-        if wrong is not None:
-            c.problem(cell, f"element 'cell' has the {wrong}", "an amount in bytes, KiB, MiB, GiB, TiB", "@memory")
-        cell.memory, cell.unit = size.value, "KiB"
+    numas.amounts(numa, c)
     total = sum(cell.memory or 0 for cell in numa.cell)
     given = domain.memory.value if domain.memory is not None else None
     if not total or (given and not c.host.fresh):

@@ -28,7 +28,7 @@ class Gap:
     refused: bool
 
 
-_TUNING = ("blkiotune", "memtune", "cputune", "numatune", "resource", "perf", "keywrap", "sysinfo", "seclabel")
+_TUNING = ("blkiotune", "memtune", "cputune", "resource", "perf", "keywrap", "sysinfo", "seclabel")
 _INTERFACE = ("bandwidth", "port", "route", "script", "downscript", "coalesce", "guest")
 
 
@@ -41,6 +41,11 @@ def gaps(domain: Domain) -> Iterator[Gap]:
         yield Gap(domain, "launchSecurity", "<launchSecurity>", True)
     if domain.vcpu is not None and domain.vcpu.cpuset is not None:
         yield Gap(domain.vcpu, "cpuset", "attribute 'cpuset' of <vcpu>", False)
+    placed = domain.numatune.memory if domain.numatune is not None else None
+    if placed is not None and placed.mode == "restrictive":
+        yield Gap(placed, "mode", "mode 'restrictive' of <numatune>", False)
+    if placed is not None and placed.placement == "auto":
+        yield Gap(placed, "placement", "placement 'auto' of <numatune>", False)
     yield from _firmware(domain)
     if domain.devices is not None:
         for disk in domain.devices.of(Disk):

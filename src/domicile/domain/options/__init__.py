@@ -1,0 +1,1 @@
+"""What is not a device, in QEMU's words, a subject a file. Called by domain/machine_options."""
