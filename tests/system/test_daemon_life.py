@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -129,3 +130,33 @@ def test_one_daemon_for_one_root(daemon: Any) -> None:
     words = [program, "--root", str(daemon.root), "--foreground"]
     second = subprocess.run(words, capture_output=True, text=True, timeout=20)
     assert second.returncode != 0 and str(daemon.pid) in second.stderr
+
+
+def test_a_display_on_a_socket_of_its_own(daemon: Any, guest: Any) -> None:
+    display = "<graphics type='vnc'><listen type='socket'/></graphics>"
+    daemon.define(document(guest.boot_sector).replace("<serial", display + "<serial"))
+    daemon.virsh("start", "vm")
+    path = daemon.virsh("dumpxml", "--xpath", "string(//graphics/@socket)", "vm", check=False).stdout.strip()
+    if not path:
+        path = daemon.virsh("dumpxml", "vm").stdout.split("socket='")[1].split("'")[0]
+    with socket.socket(socket.AF_UNIX) as viewer:
+        viewer.settimeout(10)
+        viewer.connect(path)
+        assert viewer.recv(4) == b"RFB "
+
+
+def test_nothing_is_pending_once_the_definition_is_again_what_runs(daemon: Any, guest: Any) -> None:
+    daemon.define(document(guest.boot_sector))
+    daemon.virsh("start", "vm")
+    daemon.define(document(guest.boot_sector).replace(">64<", ">96<"))
+    assert "at next start" in daemon.cli("list").stdout
+    daemon.cli("rollback", "vm", "1")
+    assert "at next start" not in daemon.cli("list").stdout
+
+
+def test_what_this_version_cannot_do_is_said_and_not_started(daemon: Any, guest: Any) -> None:
+    daemon.define(document(guest.boot_sector, extra="").replace("<target dev", "<transient/><target dev"))
+    refused = daemon.virsh("start", "vm", check=False)
+    assert refused.returncode != 0 and "transient" in refused.stderr
+    assert daemon.state("vm") == "shut off"
+    assert not daemon.guests()

@@ -80,8 +80,19 @@ class Definitions:
             service.store.define, draft, author, why, expect_head=expect_head, kind=kind
         )
         entry, created = self._head(draft, revision)
+        await self._still_the_same(entry, draft)
         service.tell(entry, Event.DEFINED, _ADDED if created else _UPDATED)
         return Defined(entry, revision.n, done.report if done is not None else [], created)
+
+    async def _still_the_same(self, entry: Entry, draft: Draft) -> None:
+        """Where the new definition is the one that runs, nothing is pending."""
+        running, service = entry.live, self._service
+        if running is None or running.revision in (0, entry.head):
+            return
+        known = await service.in_store(service.store.revision, entry.uuid, running.revision)
+        if known.completed == draft.completed:
+            running.revision = entry.head
+            await service.machines.keep(entry)
 
     def _unclaimed(self, uuid: str, name: str) -> None:
         """Refuse a name or uuid that another domain has, a running one without definition included."""

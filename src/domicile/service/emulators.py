@@ -45,11 +45,19 @@ class Emulators:
 
     async def ensure_for(self, domain: Domain) -> None:
         """Get to know the emulator a document names."""
-        kind = domain.os.type if domain.os is not None else None
-        emulator = domain.devices.emulator if domain.devices is not None else None
-        await self.ensure(emulator, (kind.arch if kind is not None else None) or os.uname().machine)
+        await self.ensure(*_named(domain))
+
+    def find_for(self, domain: Domain) -> Capabilities | None:
+        """Give the capabilities of the emulator a document names; None where it is not known."""
+        return self.find(*_named(domain))
 
     def find(self, emulator: str | None, arch: str) -> Capabilities | None:
         """Give the capabilities of an emulator, or of the usual one of an architecture; None where it is not known."""
         path = emulator if emulator is not None else os.fspath(self.usual().get(arch, ""))
         return self._known.get(path)
+
+
+def _named(domain: Domain) -> tuple[str | None, str]:
+    kind = domain.os.type if domain.os is not None else None
+    emulator = domain.devices.emulator if domain.devices is not None else None
+    return emulator, (kind.arch if kind is not None else None) or os.uname().machine

@@ -328,7 +328,9 @@ class Machines:
         xml = known.live_xml or (service.xml(entry, inactive=True, secrets=True) if entry.persistent else "")
         running = document.read_stored(xml) if xml else Domain(name=record.name, uuid=record.uuid)
         arguments = [(list(words), origin) for words, origin in known.facts.get("arguments", [])]
-        entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments)
+        await service.emulators.ensure_for(running)
+        caps = service.emulators.find_for(running)
+        entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments, caps)
         entry.live.definition = str(known.facts.get("definition") or "")
         service.registry.run(entry, record.id)
         entry.state, entry.reason, entry.since = record.state, record.reason, record.since

@@ -9,7 +9,7 @@ from typing import Any
 
 from domicile.devices.graphics.model import CHANNELS, Graphics, Listen
 from domicile.plan.facts import Planning
-from domicile.plan.need import DisplayPassword, Need, Port
+from domicile.plan.need import Directory, DisplayPassword, Need, Port
 from domicile.plan.qemu import Command, Item, Keyed, Option, Structured
 
 Pairs = list[tuple[str, Any]]
@@ -92,6 +92,8 @@ def _vnc(graphics: Graphics, p: Planning) -> Iterator[Item | Need]:
     place = place_of(graphics, p)
     pairs: Pairs = []
     if place.type == "socket":
+        if graphics.first.socket is None and place.socket is not None:
+            yield Directory(place.socket.rpartition("/")[0], origin=origin)
         pairs.append(("vnc", f"unix:{place.socket}"))
     elif place.type == "none":
         pairs.append(("", "none"))
