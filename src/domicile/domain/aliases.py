@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from domicile.devices import FAMILIES
 from domicile.devices.console import Console, mirrors
+from domicile.devices.disk import Disk
 from domicile.devices.parts.device import Alias, Device
 from domicile.devices.serial import Serial
 from domicile.domain.domain import DeviceLists
+from domicile.domain.rules import disks
 from domicile.plan.facts import Planning
 
 
 def assign(devices: DeviceLists, p: Planning) -> None:
     """Name every device that its owner did not name; a mirroring console is called like its serial port."""
+    disks.number(devices.of(Disk))
     taken = {d.alias.name for d in devices.every() if d.alias is not None and d.alias.name}
     for family in FAMILIES:
         index = 0

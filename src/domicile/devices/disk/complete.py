@@ -1,18 +1,20 @@
-"""What a disk gets when its owner left it open, and what a disk may not be. Used by this slice's FAMILY."""
+"""What a disk gets when its owner left it open, and where it wants to stand. Used by this slice's FAMILY."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from domicile.base.errors import NO_SOURCE, XML_ERROR
-from domicile.devices.disk.model import BUSES, Disk, DiskDriver
+from domicile.devices.disk.model import Disk, DiskDriver
+from domicile.devices.disk.protocol import PORTS
+from domicile.devices.disk.secret import Encryption
+from domicile.devices.disk.source import BackingStore, DiskSource, MetadataCache
 from domicile.devices.parts.bus import want_virtio
-from domicile.devices.parts.device import CcwAddress, DriveAddress, PciAddress, UsbAddress
+from domicile.devices.parts.device import CcwAddress, DriveAddress, PciAddress
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Want, WantDrive, WantUsb
 
 _NAME = re.compile(r"(fd|hd|vd|sd|xvd|ubd)([a-z]+)([0-9]*)\Z")
-_WWN = re.compile(r"[0-9a-fA-F]{16}\Z")
 _PREFIX_BUS = {"fd": "fdc", "hd": "ide", "vd": "virtio", "sd": "scsi", "xvd": "xen", "ubd": "uml"}
 UNITS = {"ide": (2, 2), "sata": (1, 6), "scsi": (1, 7), "fdc": (1, 2)}
 
@@ -52,10 +54,87 @@ def defaults(disk: Disk, c: Completion) -> None:
             "no format was given, and guessing one would let a guest choose it",
             "未指定格式；猜测会让客户机有机会更改格式",
         )
+    for kind, source in sources(disk):
+        _source_defaults(kind, source, c)
+    _caches(disk)
+    for encryption in _encryptions(disk):
+        if encryption.engine is None:
+            c.default(encryption, "engine", "qemu", "QEMU decrypts unless told otherwise", "除非另有说明，由 QEMU 解密")
     if disk.device == "cdrom" and not disk.readonly:
         c.default(disk, "readonly", True, "a CD cannot be written", "光盘不可写")
+    _say_nothing(disk)
     if disk.address is None and target.bus in UNITS:
         _drive_address(disk, target.bus, target.dev, c)
+
+
+def sources(disk: Disk) -> Iterator[tuple[str, DiskSource]]:
+    """List every source of a disk with its type: the top, its data file, the layers below and theirs."""
+    yield from _with_data(disk.type or "file", disk.source)
+    layer = disk.backingStore
+    while layer is not None:
+        yield from _with_data(layer.type or "file", layer.source)
+        layer = layer.backingStore
+
+
+def _with_data(kind: str, source: DiskSource | None) -> Iterator[tuple[str, DiskSource]]:
+    if source is not None:
+        yield kind, source
+        if source.dataStore is not None and source.dataStore.source is not None:
+            yield source.dataStore.type or "file", source.dataStore.source
+
+
+def layers(disk: Disk) -> Iterator[BackingStore]:
+    """List the layers below the top."""
+    layer = disk.backingStore
+    while layer is not None:
+        yield layer
+        layer = layer.backingStore
+
+
+def _encryptions(disk: Disk) -> Iterator[Encryption]:
+    if disk.encryption is not None:
+        yield disk.encryption
+    for _, source in sources(disk):
+        if source.encryption is not None:
+            yield source.encryption
+
+
+def _say_nothing(disk: Disk) -> None:
+    """Leave out words that say what is so anyway."""
+    if disk.driver is not None and disk.driver.cache == "default":
+        disk.driver.cache = None
+    if disk.target is not None and disk.target.tray == "closed":
+        disk.target.tray = None
+    if disk.readonly and disk.snapshot == "no":
+        disk.snapshot = None
+    if disk.source is None and disk.device in ("cdrom", "floppy") and disk.type in ("network", "volume"):
+        disk.type = "file"
+
+
+def _source_defaults(kind: str, source: DiskSource, c: Completion) -> None:
+    if kind == "nvme" and source.managed is None and source.address is not None:
+        c.default(source, "managed", False, "the host is to be left as it is", "不改动主机")
+    if kind != "network":
+        return
+    port = PORTS.get(source.protocol or "")
+    for host in source.host:
+        if host.port is None and host.transport in (None, "tcp") and host.socket is None and port is not None:
+            c.default(
+                host, "port", port, f"where servers of '{source.protocol}' listen", f"{source.protocol} 的默认端口"
+            )
+    if source.protocol == "iscsi" and source.name is not None and "/" not in source.name:
+        c.default(source, "name", f"{source.name}/0", "unit 0 where none is named", "未指定单元时为 0")
+
+
+def _caches(disk: Disk) -> None:
+    """Say the sizes of caches in bytes."""
+    found: list[MetadataCache | None] = [disk.driver.metadata_cache if disk.driver is not None else None]
+    found += [layer.format.metadata_cache for layer in layers(disk) if layer.format is not None]
+    for cache in found:
+        if cache is not None and cache.max_size is not None:
+            count = cache.max_size.count()
+            if count is not None:
+                cache.max_size.value, cache.max_size.unit = count, "bytes"
 
 
 def _drive_address(disk: Disk, bus: str, dev: str, c: Completion) -> None:
@@ -72,134 +151,6 @@ def _drive_address(disk: Disk, bus: str, dev: str, c: Completion) -> None:
         f"{dev} is the {index + 1}. place on its kind of controller",
         f"{dev} 是该类控制器上的第 {index + 1} 个位置",
     )
-
-
-def check(disk: Disk, c: Completion) -> None:
-    """Find what cannot be."""
-    target = disk.target
-    if target is None or target.dev is None:
-        c.problem(
-            disk,
-            "element 'disk' has no <target> with an attribute 'dev'",
-            "a name such as hda, sda or vda",
-            "target/@dev",
-            code=XML_ERROR,
-        )
-        return
-    if index_of(target.dev) is None:
-        c.problem(
-            target,
-            f"attribute 'dev' of element 'target' has the value '{target.dev}'",
-            "fd, hd, sd, vd, xvd or ubd with a letter, such as vda",
-            "@dev",
-            code=XML_ERROR,
-        )
-        return
-    if target.bus is None:
-        c.problem(target, f"the bus of disk '{target.dev}' cannot be told from its name", ", ".join(BUSES), "@bus")
-        return
-    _check_source(disk, target.dev, c)
-    _check_bus(disk, target.dev, target.bus, c)
-    _check_driver(disk, target.dev, target.bus, c)
-
-
-def _check_source(disk: Disk, dev: str, c: Completion) -> None:
-    source = disk.source
-    given = {
-        "file": lambda: source and source.file,
-        "block": lambda: source and source.dev,
-        "dir": lambda: source and source.dir,
-        "network": lambda: source and source.protocol,
-        "volume": lambda: source and source.pool and source.volume,
-    }.get(disk.type or "file")
-    if given is not None and not given() and disk.device in ("disk", "lun"):
-        word = {"block": "dev", "network": "protocol", "volume": "pool"}.get(disk.type or "", disk.type or "file")
-        c.problem(disk, f"disk '{dev}' has no source", f"<source {word}='…'/>", "source", code=NO_SOURCE)
-    if disk.device == "lun" and disk.type not in ("block", "network", "volume"):
-        c.problem(disk, f"disk '{dev}' with device 'lun' has type '{disk.type}'", "block, network, volume", "@type")
-
-
-def _check_bus(disk: Disk, dev: str, bus: str, c: Completion) -> None:
-    target = disk.target
-    if disk.device == "floppy" and bus != "fdc":
-        c.problem(target, f"floppy '{dev}' is on bus '{bus}'", "fdc", "@bus")
-    if disk.device != "floppy" and bus == "fdc":
-        c.problem(target, f"disk '{dev}' with device '{disk.device}' is on bus 'fdc'", "device='floppy'", "@bus")
-    if disk.device == "cdrom" and bus == "virtio":
-        c.problem(target, f"CD-ROM '{dev}' is on bus 'virtio', which has none", "ide, sata, scsi, usb", "@bus")
-    if bus in ("xen", "uml", "sd"):
-        c.problem(
-            target,
-            f"bus '{bus}' of disk '{dev}' does not exist on QEMU's machines",
-            "ide, fdc, scsi, virtio, usb, sata",
-            "@bus",
-        )
-    if bus == "ide" and (c.pcie or c.s390 or c.pseries):
-        c.problem(
-            target,
-            f"machine type '{c.machine}' has no IDE bus for disk '{dev}' (bus 'ide')",
-            "sata, scsi, virtio, usb",
-            "@bus",
-        )
-    if disk.device == "lun" and bus not in ("scsi", "virtio"):
-        c.problem(target, f"disk device='lun' is not possible for bus='{bus}'", "scsi, virtio", "@bus")
-    address = disk.address
-    kind = address.type if address is not None else None
-    if kind is None:
-        return
-    drive = bus in UNITS
-    if drive and not isinstance(address, DriveAddress):
-        c.problem(address, f"disk '{dev}' on bus '{bus}' has an address of type '{kind}'", "drive", "@type")
-    elif bus == "virtio" and isinstance(address, DriveAddress | UsbAddress):
-        c.problem(
-            address, f"disk '{dev}' on bus 'virtio' has an address of type '{kind}'", "pci, ccw, virtio-mmio", "@type"
-        )
-    elif bus == "usb" and not isinstance(address, UsbAddress):
-        c.problem(address, f"disk '{dev}' on bus 'usb' has an address of type '{kind}'", "usb", "@type")
-    elif drive and isinstance(address, DriveAddress):
-        _check_drive(disk, dev, bus, address, c)
-
-
-def _check_drive(disk: Disk, dev: str, bus: str, address: DriveAddress, c: Completion) -> None:
-    limits = {"ide": (0, 1, 0, 1), "fdc": (0, 0, 0, 1), "sata": (None, 0, 0, 5)}.get(bus)
-    if limits is None:
-        return
-    for slot, limit in zip(("controller", "bus", "target", "unit"), limits, strict=True):
-        value = getattr(address, slot)
-        if limit is not None and value > limit:
-            name = "IDE" if bus == "ide" else bus
-            c.problem(
-                address, f"disk '{dev}' asks for {slot} {value} on a {name} controller", f"0 to {limit}", f"@{slot}"
-            )
-
-
-def _check_driver(disk: Disk, dev: str, bus: str, c: Completion) -> None:
-    driver = disk.driver
-    if driver is None:
-        return
-    if driver.name not in (None, "qemu") and disk.type != "vhostuser":
-        c.problem(driver, f"driver '{driver.name}' of disk '{dev}' does not exist here", "qemu", "@name")
-    if driver.type == "iso":
-        c.problem(driver, f"format 'iso' of disk '{dev}' has no driver of its own", "raw", "@type")
-    if driver.io == "native" and driver.cache not in ("none", "directsync"):
-        c.problem(
-            driver,
-            f"disk '{dev}' has io 'native', which needs a cache mode without the host's page cache",
-            "cache='none' or cache='directsync'",
-            "@io",
-        )
-    if bus != "virtio":
-        for slot in ("queues", "queue_size", "event_idx", "ioeventfd"):
-            if getattr(driver, slot) is not None and not (slot == "ioeventfd" and bus == "scsi"):
-                c.problem(
-                    driver, f"attribute '{slot}' of disk '{dev}' is only for bus 'virtio'", "bus='virtio'", f"@{slot}"
-                )
-    if disk.serial is not None and disk.device == "lun":
-        c.problem(disk, f"disk '{dev}' with device 'lun' has a serial number of its own", "no <serial>", "serial")
-    if disk.wwn is not None and not _WWN.match(disk.wwn):
-        c.problem(disk, f"element 'wwn' of disk '{dev}' has the value '{disk.wwn}'", "16 hexadecimal digits", "wwn")
-    if disk.transient and disk.shareable:
-        c.problem(disk, f"disk '{dev}' is both 'transient' and 'shareable'", "one of them", "transient")
 
 
 def place(disk: Disk, facts: Facts) -> Want | None:

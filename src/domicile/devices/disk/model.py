@@ -2,50 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from domicile.devices.disk.secret import Auth, Encryption
+from domicile.devices.disk.source import FORMATS, SOURCE_TYPES, BackingStore, DiskSource, MetadataCache, Mirror
+from domicile.devices.disk.tune import BlockIo, Geometry, IoTune, ThrottleFilters
 from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, ON_OFF, PATH, PUINT, STR, UINT, ULONG, YES_NO, enum
+from domicile.schema.scalar import FILLED, ON_OFF, PUINT, STR, UINT, YES_NO, enum
 from domicile.schema.shape import Element, element
 
 BUSES = ("ide", "fdc", "scsi", "virtio", "xen", "usb", "uml", "sata", "sd")
-FORMATS = (
-    "raw",
-    "dir",
-    "bochs",
-    "cloop",
-    "dmg",
-    "iso",
-    "vpc",
-    "vdi",
-    "luks",
-    "cow",
-    "qcow",
-    "qcow2",
-    "qed",
-    "vmdk",
-    "vhd",
-    "fat",
-    "ploop",
-    "auto",
-)
-SOURCE_TYPES = ("file", "block", "dir", "network", "volume", "nvme", "vhostuser", "vhostvdpa")
-PROTOCOLS = (
-    "nbd",
-    "rbd",
-    "sheepdog",
-    "gluster",
-    "iscsi",
-    "http",
-    "https",
-    "ftp",
-    "ftps",
-    "tftp",
-    "ssh",
-    "vxhs",
-    "nfs",
-)
+
+
+@element("queue", "队列")
+class MappedQueue(Element):
+    """A queue of the disk."""
+
+    id: int | None = f.attr("Its number, from 0.", "编号，从 0 开始。", UINT, required=True)
+
+
+@element("iothread", "I/O 线程")
+class MappedThread(Element):
+    """An I/O thread that serves some of the disk's queues, or its share of all where none is named."""
+
+    id: int | None = f.attr("The I/O thread's number.", "I/O 线程编号。", PUINT, required=True)
+    queue: list[MappedQueue] = f.children("A queue it serves.", "它服务的队列。", MappedQueue)
+
+
+@element("iothreads", "I/O 线程分配")
+class ThreadMap(Element):
+    """Which I/O threads serve which queues of the disk."""
+
+    iothread: list[MappedThread] = f.children("One I/O thread.", "一个 I/O 线程。", MappedThread)
+
+
+@element("transient", "临时写入")
+class Transient(Element):
+    """What the guest writes is forgotten at stop."""
+
+    shareBacking: bool | None = f.attr(
+        "Whether other machines may start from the same image at the same time.",
+        "是否可与其他虚拟机共用该映像。",
+        YES_NO,
+    )
+
+
+@element("statistic", "统计周期")
+class Statistic(Element):
+    """A period over which QEMU keeps statistics."""
+
+    interval: int | None = f.attr("The period, in seconds.", "周期（秒）。", PUINT)
+
+
+@element("statistics", "统计周期")
+class Statistics(Element):
+    """The periods over which QEMU keeps statistics of the disk."""
+
+    statistic: list[Statistic] = f.children("One period.", "一个周期。", Statistic)
+
+
+@element("backenddomain", "后端域")
+class BackendDomain(Element):
+    """The Xen domain that serves the disk."""
+
+    name: str | None = f.attr("Its name.", "名称。", FILLED)
 
 
 @element("driver", "磁盘驱动选项")
@@ -96,69 +115,13 @@ class DiskDriver(VirtioOptions):
     queues: int | None = f.attr("How many queues the guest gets.", "客户机有多少个队列。", PUINT, guest=True)
     queue_size: int | None = f.attr("How many requests a queue holds.", "每个队列容纳多少请求。", PUINT, guest=True)
     model: str | None = f.attr("Kept for Xen.", "为 Xen 保留。")
-
-
-@element("host", "存储服务器")
-class SourceHost(Element):
-    """A server the image is on."""
-
-    name: str | None = f.attr("Its name or address.", "名称或地址。", FILLED)
-    port: int | None = f.attr("Its port.", "端口。", UINT)
-    transport: str | None = f.attr("How it is reached.", "连接方式。", enum("tcp", "unix", "rdma"))
-    socket: str | None = f.attr("The unix socket it listens on.", "它监听的 unix 套接字。", PATH)
-
-
-@element("reservations", "持久保留")
-class Reservations(Element):
-    """SCSI persistent reservations."""
-
-    managed: bool | None = f.attr("Whether the helper is started for the machine.", "是否自动启动辅助进程。", YES_NO)
-
-
-@element("source", "磁盘内容的来源")
-class DiskSource(Element):
-    """Where the disk's contents are."""
-
-    file: str | None = f.attr("The image file.", "映像文件。", FILLED)
-    dev: str | None = f.attr("The host's block device.", "主机的块设备。", FILLED)
-    dir: str | None = f.attr("The directory shown as a FAT disk.", "以 FAT 磁盘呈现的目录。", FILLED)
-    protocol: str | None = f.attr("The protocol of a network disk.", "网络磁盘的协议。", enum(*PROTOCOLS))
-    name: str | None = f.attr("The image's name on the server.", "服务器上的映像名称。", FILLED)
-    query: str | None = f.attr("The query of an HTTP address.", "HTTP 地址的查询串。")
-    pool: str | None = f.attr("The storage pool.", "存储池。", FILLED)
-    volume: str | None = f.attr("The volume in the pool.", "池中的卷。", FILLED)
-    mode: str | None = f.attr(
-        "How an iSCSI pool's volume is reached.", "如何访问 iSCSI 池的卷。", enum("host", "direct")
+    iothreads: ThreadMap | None = f.child(
+        "The I/O threads that share its queues.", "分担其队列的 I/O 线程。", ThreadMap
     )
-    startupPolicy: str | None = f.attr(
-        "What to do when the file is missing at start.",
-        "启动时文件不存在怎么办。",
-        enum("mandatory", "requisite", "optional"),
-        order=5,
+    metadata_cache: MetadataCache | None = f.child(
+        "The cache of a qcow2 file's tables.", "qcow2 元数据缓存。", MetadataCache
     )
-    index: int | None = f.attr("The layer's number in the chain.", "该层在链中的编号。", UINT, order=6)
-    host: list[SourceHost] = f.children("The servers that hold it.", "保存它的服务器。", SourceHost)
-    reservations: Reservations | None = f.child("Persistent reservations.", "持久保留。", Reservations)
-    encryption: Any = f.raw("How the image is encrypted.", "映像的加密方式。")
-    auth: Any = f.raw("Who asks the server for the image.", "访问服务器的身份。")
-
-
-@element("format", "映像格式")
-class LayerFormat(Element):
-    """The format of a layer."""
-
-    type: str | None = f.attr("The format's name.", "格式名称。", enum(*FORMATS))
-
-
-@element("backingStore", "后备层")
-class BackingStore(Element):
-    """The layer below: what is read where this layer holds nothing."""
-
-    type: str | None = f.attr("What kind of source it is.", "来源的种类。", enum(*SOURCE_TYPES))
-    index: int | None = f.attr("The layer's number in the chain.", "该层在链中的编号。", UINT)
-    format: LayerFormat | None = f.child("Its format.", "它的格式。", LayerFormat)
-    source: DiskSource | None = f.child("Where it is.", "它在哪里。", DiskSource)
-    backingStore: BackingStore | None = f.child("The layer below this one.", "再下面一层。", f.SELF)
+    statistics: Statistics | None = f.child("Periods of statistics.", "统计周期。", Statistics)
 
 
 @element("target", "客户机看到的磁盘", identity=("dev",))
@@ -183,77 +146,6 @@ class DiskTarget(Element):
         "Revolutions a minute; 1 says it is a solid-state disk.", "转速；1 表示固态硬盘。", PUINT, guest=True
     )
     dpofua: bool | None = f.attr("Whether forced unit access is offered.", "是否支持 FUA。", ON_OFF, guest=True)
-
-
-@element("iotune", "读写限速")
-class IoTune(Element):
-    """Limits on the disk's traffic; 0 is none."""
-
-    total_bytes_sec: int | None = f.leaf("Bytes a second, both ways.", "每秒总字节数。", ULONG, effect="live")
-    read_bytes_sec: int | None = f.leaf("Bytes read a second.", "每秒读取字节数。", ULONG, effect="live")
-    write_bytes_sec: int | None = f.leaf("Bytes written a second.", "每秒写入字节数。", ULONG, effect="live")
-    total_iops_sec: int | None = f.leaf("Requests a second, both ways.", "每秒总请求数。", ULONG, effect="live")
-    read_iops_sec: int | None = f.leaf("Reads a second.", "每秒读请求数。", ULONG, effect="live")
-    write_iops_sec: int | None = f.leaf("Writes a second.", "每秒写请求数。", ULONG, effect="live")
-    total_bytes_sec_max: int | None = f.leaf("Bytes a second in a burst.", "突发每秒总字节数。", ULONG, effect="live")
-    read_bytes_sec_max: int | None = f.leaf(
-        "Bytes read a second in a burst.", "突发每秒读取字节数。", ULONG, effect="live"
-    )
-    write_bytes_sec_max: int | None = f.leaf(
-        "Bytes written a second in a burst.", "突发每秒写入字节数。", ULONG, effect="live"
-    )
-    total_iops_sec_max: int | None = f.leaf("Requests a second in a burst.", "突发每秒总请求数。", ULONG, effect="live")
-    read_iops_sec_max: int | None = f.leaf("Reads a second in a burst.", "突发每秒读请求数。", ULONG, effect="live")
-    write_iops_sec_max: int | None = f.leaf("Writes a second in a burst.", "突发每秒写请求数。", ULONG, effect="live")
-    size_iops_sec: int | None = f.leaf(
-        "How many bytes count as one request.", "多少字节算一次请求。", ULONG, effect="live"
-    )
-    group_name: str | None = f.leaf("Disks of one group share their limits.", "同组磁盘共用限额。", effect="live")
-    total_bytes_sec_max_length: int | None = f.leaf(
-        "Seconds a burst may last.", "突发可持续的秒数。", ULONG, effect="live"
-    )
-    read_bytes_sec_max_length: int | None = f.leaf(
-        "Seconds a burst of reading may last.", "读突发可持续的秒数。", ULONG, effect="live"
-    )
-    write_bytes_sec_max_length: int | None = f.leaf(
-        "Seconds a burst of writing may last.", "写突发可持续的秒数。", ULONG, effect="live"
-    )
-    total_iops_sec_max_length: int | None = f.leaf(
-        "Seconds a burst of requests may last.", "请求突发可持续的秒数。", ULONG, effect="live"
-    )
-    read_iops_sec_max_length: int | None = f.leaf(
-        "Seconds a burst of reads may last.", "读请求突发可持续的秒数。", ULONG, effect="live"
-    )
-    write_iops_sec_max_length: int | None = f.leaf(
-        "Seconds a burst of writes may last.", "写请求突发可持续的秒数。", ULONG, effect="live"
-    )
-
-
-@element("geometry", "磁盘几何参数")
-class Geometry(Element):
-    """The cylinders, heads and sectors an old guest is told."""
-
-    cyls: int | None = f.attr("Cylinders.", "柱面数。", UINT, guest=True)
-    heads: int | None = f.attr("Heads.", "磁头数。", UINT, guest=True)
-    secs: int | None = f.attr("Sectors a track.", "每磁道扇区数。", UINT, guest=True)
-    trans: str | None = f.attr(
-        "How the BIOS translates them.", "BIOS 如何换算。", enum("auto", "none", "lba"), guest=True
-    )
-
-
-@element("blockio", "块大小")
-class BlockIo(Element):
-    """The block sizes the guest is told."""
-
-    logical_block_size: int | None = f.attr(
-        "The smallest the guest may address, in bytes.", "可寻址的最小单位（字节）。", UINT, guest=True
-    )
-    physical_block_size: int | None = f.attr(
-        "The disk's own, in bytes.", "磁盘自身的块大小（字节）。", UINT, guest=True
-    )
-    discard_granularity: int | None = f.attr(
-        "The unit of freeing blocks, in bytes.", "释放块的单位（字节）。", UINT, guest=True
-    )
 
 
 @element("disk", "磁盘、光驱或软驱", identity=("target.dev",))
@@ -284,15 +176,23 @@ class Disk(Device):
         "What snapshots do with this disk.", "快照如何对待此磁盘。", enum("no", "internal", "external", "manual")
     )
     driver: DiskDriver | None = f.child("How the host does its part.", "主机侧的选项。", DiskDriver)
+    auth: Auth | None = f.child("Who asks the server for the image.", "访问服务器的身份。", Auth)
     source: DiskSource | None = f.child("Where the contents are.", "内容在哪里。", DiskSource, keep_empty=False)
     backingStore: BackingStore | None = f.child("The layer below.", "下面一层。", BackingStore)
+    backenddomain: BackendDomain | None = f.child("Kept for Xen.", "为 Xen 保留。", BackendDomain)
     geometry: Geometry | None = f.child("The old-style geometry.", "旧式几何参数。", Geometry)
     blockio: BlockIo | None = f.child("The block sizes.", "块大小。", BlockIo)
+    mirror: Mirror | None = f.child("The copy a running job writes.", "运行中的作业写入的副本。", Mirror)
     target: DiskTarget | None = f.child("What the guest sees.", "客户机看到什么。", DiskTarget)
     iotune: IoTune | None = f.child("Limits on traffic.", "限速。", IoTune)
+    throttlefilters: ThrottleFilters | None = f.child(
+        "Groups of limits it shares.", "共用的限速组。", ThrottleFilters, effect="live"
+    )
     readonly: bool = f.flag("The guest cannot write to it.", "客户机不能写入。")
     shareable: bool = f.flag("Other machines may have it at the same time.", "可同时供其他虚拟机使用。")
-    transient: bool = f.flag("What the guest writes is forgotten at stop.", "停机后丢弃客户机的写入。")
+    transient: Transient | None = f.child(
+        "What the guest writes is forgotten at stop.", "停机后丢弃客户机的写入。", Transient
+    )
     serial: str | None = f.leaf("The serial number the guest reads.", "客户机读到的序列号。", STR, guest=True)
     wwn: str | None = f.leaf(
         "The disk's world wide name, 16 hexadecimal digits.", "全球唯一名称，16 位十六进制数。", STR, guest=True
@@ -301,4 +201,21 @@ class Disk(Device):
     product: str | None = f.leaf(
         "The product a SCSI or SATA guest reads.", "SCSI/SATA 客户机读到的产品名。", STR, guest=True
     )
-    encryption: Any = f.raw("How the image is encrypted.", "映像的加密方式。")
+    encryption: Encryption | None = f.child("How the image is encrypted.", "映像的加密方式。", Encryption)
+
+
+__all__ = [
+    "BUSES",
+    "FORMATS",
+    "BackingStore",
+    "BlockIo",
+    "Disk",
+    "DiskDriver",
+    "DiskSource",
+    "DiskTarget",
+    "Geometry",
+    "IoTune",
+    "MappedThread",
+    "ThreadMap",
+    "Transient",
+]

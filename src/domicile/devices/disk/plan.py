@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.disk.model import BackingStore, Disk, DiskDriver, DiskSource
+from domicile.devices.disk.chain import CACHE, Chain, cache_mode
+from domicile.devices.disk.model import Disk, DiskDriver
+from domicile.devices.disk.tune import IoTune
 from domicile.devices.parts.bus import alias_of, is_drive, virtio_driver, virtio_props, where
 from domicile.plan.facts import Planning
-from domicile.plan.need import File, Need
-from domicile.plan.qemu import NULL, Item, Keyed, Structured
+from domicile.plan.need import Need
+from domicile.plan.qemu import Command, Item, Keyed, Structured
 
-# cache mode → (direct, no-flush, the guest's write cache)
-# Source: QEMU's documentation of -drive cache=, table of cache modes.
-_CACHE = {
-    "none": (True, False, True),
-    "writethrough": (False, False, False),
-    "writeback": (False, False, True),
-    "directsync": (True, False, False),
-    "unsafe": (False, True, True),
-}
 _ERRORS = {"stop": "stop", "report": "report", "ignore": "ignore", "enospace": "enospc"}
 
 
@@ -27,129 +20,98 @@ def plan(disk: Disk, p: Planning) -> Iterator[Item | Need]:
     """Ask for the nodes of the whole chain, the lowest layer first, then for the device that reads the top one."""
     origin = p.origin(disk)
     driver = disk.driver or DiskDriver()
+    if disk.transient is not None and disk.transient.shareBacking:
+        return  # its own layer is made, and the device put in, once QEMU is up
+    if disk.type == "vhostuser":
+        yield from _vhost_user(disk, driver, p, origin)
+        return
     top: str | None = None
-    if _has_medium(disk):
-        top, items = _chain(disk, driver, p, origin)
-        yield from items
+    if has_medium(disk):
+        chain = Chain(disk, driver, p, origin, [])
+        top = chain.nodes()
+        yield from chain.items
     yield from _device(disk, driver, top, p, origin)
+    if disk.iotune is not None and top is not None:
+        yield Command("block_set_io_throttle", throttle(disk.iotune, alias_of(disk)), origin=origin)
 
 
-def _has_medium(disk: Disk) -> bool:
+def has_medium(disk: Disk) -> bool:
+    """Whether there is something in the drive; what a pool holds is looked up before."""
     source = disk.source
-    return source is not None and any((source.file, source.dev, source.dir, source.protocol))
-
-
-def _chain(disk: Disk, driver: DiskDriver, p: Planning, origin: str) -> tuple[str, list[Item | Need]]:
-    """Make the nodes of a disk; the name of the top one is returned with them."""
-    target = disk.target.dev if disk.target is not None and disk.target.dev else "disk"
-    items: list[Item | Need] = []
-    below: str | None = None
-    ends = False
-    stack: list[BackingStore] = []
-    layer = disk.backingStore
-    while layer is not None:
-        if layer.source is None:
-            ends = True
-            break
-        stack.append(layer)
-        layer = layer.backingStore
-    for number, item in reversed(list(enumerate(stack, 1))):
-        fmt = item.format.type if item.format is not None and item.format.type else "raw"
-        if item.source is not None:
-            node = f"{target}-{number}"
-            made = _layer(
-                item.type or "file", item.source, fmt, node, True, driver, False, below, ends and below is None, origin
-            )
-            items += made[1]
-            below = made[0]
-    source = disk.source or DiskSource()
-    made = _layer(
-        disk.type or "file",
-        source,
-        driver.type or "raw",
-        target,
-        disk.readonly,
-        driver,
-        True,
-        below,
-        ends and below is None,
-        origin,
+    if source is None:
+        return False
+    return any(
+        (source.file, source.dev, source.dir, source.protocol, disk.type == "nvme" and source.address is not None)
     )
-    return made[0], items + made[1]
 
 
-def _layer(
-    kind: str,
-    source: DiskSource,
-    fmt: str,
-    name: str,
-    readonly: bool,
-    driver: DiskDriver,
-    top: bool,
-    below: str | None,
-    ends: bool,
-    origin: str,
-) -> tuple[str, list[Item | Need]]:
-    cache = None
-    if driver.cache in _CACHE:
-        direct, no_flush, _ = _CACHE[driver.cache]
-        cache = {"direct": direct, "no-flush": no_flush}
-    file = _protocol(kind, source, fmt, readonly)
-    file["aio"] = driver.io
-    node = f"{name}-storage"
-    discards = {"discard": driver.discard, "detect-zeroes": _zeroes(driver)} if top else {}
-    needs: list[Item | Need] = []
-    path = source.file or source.dev
-    if path:
-        needs.append(File(path, writable=not readonly, origin=origin))
-    copying = top and driver.copy_on_read
-    if fmt == "raw" and not copying:
-        storage = {**file, "node-name": node, "read-only": readonly, **discards, "cache": cache}
-        return node, [*needs, Structured("blockdev", storage, origin=origin)]
-    storage = {**file, "node-name": node, "auto-read-only": True, "discard": "unmap", "cache": cache}
-    shaped: dict[str, Any] = {
-        "node-name": f"{name}-format",
-        "read-only": readonly,
-        **discards,
-        "cache": cache,
-        "driver": _FORMATS.get(fmt, fmt),
-        "discard-no-unref": driver.discard_no_unref if top else None,
-        "file": node,
+# QEMU's word for each limit.
+_LIMITS = {
+    "total_bytes": "bps", "read_bytes": "bps_rd", "write_bytes": "bps_wr",
+    "total_iops": "iops", "read_iops": "iops_rd", "write_iops": "iops_wr",
+}  # fmt: skip
+_GROUP = {
+    "total_bytes": "bps-total", "read_bytes": "bps-read", "write_bytes": "bps-write",
+    "total_iops": "iops-total", "read_iops": "iops-read", "write_iops": "iops-write",
+}  # fmt: skip
+
+
+def throttle(tune: IoTune, name: str) -> dict[str, Any]:
+    """Say a disk's limits as the arguments of QEMU's command; all six limits must be told, bursts only where given."""
+    found: dict[str, Any] = {"id": name, "group": tune.group_name or name}
+    for ours, theirs in _LIMITS.items():
+        found[theirs] = getattr(tune, f"{ours}_sec") or 0
+    for ours, theirs in _LIMITS.items():
+        for ending, suffix in (("_max", "_max"), ("_max_length", "_max_length")):
+            value = getattr(tune, f"{ours}_sec{ending}")
+            if value:
+                found[f"{theirs}{suffix}"] = value
+    if tune.size_iops_sec:
+        found["iops_size"] = tune.size_iops_sec
+    return found
+
+
+def throttle_group(tune: IoTune, origin: str) -> Structured:
+    """Ask for a group of limits that disks share by its name."""
+    limits: dict[str, Any] = {}
+    for ours, theirs in _GROUP.items():
+        limits[theirs] = getattr(tune, f"{ours}_sec") or 0
+    for ours, theirs in _GROUP.items():
+        limits[f"{theirs}-max"] = getattr(tune, f"{ours}_sec_max") or 0
+    for ours, theirs in _GROUP.items():
+        limits[f"{theirs}-max-length"] = getattr(tune, f"{ours}_sec_max_length") or None
+    limits["iops-size"] = tune.size_iops_sec or 0
+    props = {"qom-type": "throttle-group", "id": f"throttle-{tune.group_name}", "limits": limits}
+    return Structured("object", props, origin=origin)
+
+
+def _vhost_user(disk: Disk, driver: DiskDriver, p: Planning, origin: str) -> Iterator[Item]:
+    source, name = disk.source, alias_of(disk)
+    again = source.reconnect if source is not None else None
+    pairs = (
+        ("", "socket"),
+        ("id", f"chr-vu-{name}"),
+        ("path", source.path if source is not None else None),
+        ("reconnect", again.timeout if again is not None and again.enabled else None),
+    )
+    yield Keyed("-chardev", pairs, origin=origin)
+    props = {
+        "driver": virtio_driver("vhost-user-blk", disk, disk.model),
+        "num-queues": driver.queues,
+        "queue-size": driver.queue_size,
+        **virtio_props(driver),
+        **where(disk, p),
+        "chardev": f"chr-vu-{name}",
+        "id": name,
+        "bootindex": p.boot_index(disk),
+        "loadparm": disk.boot.loadparm if disk.boot is not None else None,
     }
-    items: list[Item | Need] = [*needs, Structured("blockdev", storage, origin=origin)]
-    if below is not None:
-        shaped["backing"] = below
-    elif ends and fmt in ("qcow", "qcow2", "qed", "vmdk"):
-        shaped["backing"] = NULL
-    items.append(Structured("blockdev", shaped, origin=origin))
-    if copying:
-        cor = {"driver": "copy-on-read", "node-name": f"{name}-cor", "file": f"{name}-format"}
-        items.append(Structured("blockdev", cor, origin=origin))
-        return f"{name}-cor", items
-    return f"{name}-format", items
-
-
-_FORMATS = {"vhd": "vpc", "iso": "raw", "fat": "raw"}
-
-
-def _zeroes(driver: DiskDriver) -> str | None:
-    if driver.detect_zeroes == "unmap" and driver.discard != "unmap":
-        return "on"
-    return driver.detect_zeroes
-
-
-def _protocol(kind: str, source: DiskSource, fmt: str, readonly: bool) -> dict[str, Any]:
-    if kind == "block":
-        path = source.dev or ""
-        cdrom = path.startswith(("/dev/cdrom", "/dev/sr")) and path == "/dev/cdrom"
-        return {"driver": "host_cdrom" if cdrom else "host_device", "filename": path}
-    if kind == "dir":
-        return {"driver": "vvfat", "dir": source.dir, "floppy": False, "rw": not readonly}
-    return {"driver": "file", "filename": source.file}
+    yield Structured("device", props, origin=origin)
 
 
 def _device(disk: Disk, driver: DiskDriver, node: str | None, p: Planning, origin: str) -> Iterator[Item]:
-    bus = disk.target.bus if disk.target is not None else None
+    target = disk.target
+    bus = target.bus if target is not None else None
     boot = p.boot_index(disk)
     props: dict[str, Any] = {
         "share-rw": True if disk.shareable else None,
@@ -171,20 +133,34 @@ def _device(disk: Disk, driver: DiskDriver, node: str | None, p: Planning, origi
             "bios-chs-trans": geometry.trans,
         }
     props["wwn"] = int(disk.wwn, 16) if disk.wwn else None
-    if disk.target is not None and disk.target.rotation_rate:
-        props["rotation_rate"] = disk.target.rotation_rate
+    if target is not None and target.rotation_rate:
+        props["rotation_rate"] = target.rotation_rate
     props["vendor"], props["model" if bus in ("ide", "sata") else "product"] = disk.vendor, disk.product
     if bus == "fdc":
         yield from _floppy(disk, props, boot, p, origin)
         return
-    if driver.cache in _CACHE and disk.device != "lun":
-        props["write-cache"] = "on" if _CACHE[driver.cache][2] else "off"
+    if target is not None and bus == "scsi":
+        props["removable"], props["dpofua"] = target.removable, target.dpofua
+    mode = cache_mode(disk)
+    if mode in CACHE and disk.device != "lun":
+        props["write-cache"] = "on" if CACHE[mode][2] else "off"
     props["werror"] = _ERRORS.get(driver.error_policy or "")
     props["rerror"] = _ERRORS.get(
         driver.rerror_policy or (driver.error_policy if driver.error_policy != "enospace" else "") or ""
     )
     props["serial"] = disk.serial
+    if driver.statistics is not None:
+        props["stats-intervals"] = [statistic.interval for statistic in driver.statistics.statistic]
     yield Structured("device", {**_frontend(disk, driver, bus or "", p), **props}, origin=origin)
+
+
+def _mapping(driver: DiskDriver) -> list[dict[str, Any]] | None:
+    if driver.iothreads is None or not driver.iothreads.iothread:
+        return None
+    return [
+        {"iothread": f"iothread{thread.id}", "vqs": [queue.id for queue in thread.queue] or None}
+        for thread in driver.iothreads.iothread
+    ]
 
 
 def _frontend(disk: Disk, driver: DiskDriver, bus: str, p: Planning) -> dict[str, Any]:
@@ -197,6 +173,7 @@ def _frontend(disk: Disk, driver: DiskDriver, bus: str, p: Planning) -> dict[str
             "event_idx": driver.event_idx,
             "num-queues": driver.queues,
             "queue-size": driver.queue_size,
+            "iothread-vq-mapping": _mapping(driver),
             **virtio_props(driver),
             **where(disk, p),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domicile.devices.disk import Disk
+from domicile.devices.disk.complete import layers, sources
 from domicile.domain.domain import Domain
 
 _OWN = "ua-"
@@ -18,9 +19,8 @@ def forget_run(domain: Domain) -> None:
         if device.alias is not None and not device.alias.name.startswith(_OWN):
             device.alias = None
     for disk in devices.of(Disk):
-        if disk.source is not None:
-            disk.source.index = None
-        layer = disk.backingStore
-        while layer is not None:
+        disk.mirror = None
+        for _, source in sources(disk):
+            source.index = None
+        for layer in layers(disk):
             layer.index = None
-            layer = layer.backingStore

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from domicile.devices.disk import Disk
+from domicile.devices.disk.complete import sources as disk_sources
+from domicile.devices.disk.protocol import owner_number
+from domicile.devices.disk.source import DiskSource
 from domicile.devices.filesystem import Filesystem
 from domicile.devices.hostdev import Hostdev
 from domicile.devices.interface import Interface
@@ -64,15 +67,44 @@ def _firmware(domain: Domain) -> Iterator[Gap]:
 
 
 def _disk(disk: Disk) -> Iterator[Gap]:
-    source, dev = disk.source, disk.target.dev if disk.target is not None else ""
-    if disk.encryption is not None or (source is not None and source.encryption is not None):
+    dev = disk.target.dev if disk.target is not None else ""
+    if disk.encryption is not None:
         yield Gap(disk, "encryption", f"the <encryption> of disk '{dev}'", True)
-    if disk.transient:
+    if disk.transient is not None:
         yield Gap(disk, "transient", f"<transient/> of disk '{dev}'", True)
-    if disk.type not in ("file", "block", None) and (source is not None or disk.device == "disk"):
+    if disk.auth is not None:
+        yield Gap(disk, "auth", f"the <auth> of disk '{dev}'", True)
+    if disk.type in _KINDS and (disk.source is not None or disk.device == "disk"):
         yield Gap(disk, "type", f"type '{disk.type}' of disk '{dev}'", True)
-    if disk.iotune is not None:
-        yield Gap(disk, "iotune", f"<iotune> of disk '{dev}'", False)
+    for kind, source in disk_sources(disk):
+        yield from _source(kind, source, dev or "")
+
+
+_KINDS = ("volume", "nvme", "vhostuser", "vhostvdpa")
+# What asks for a secret's value or for a helper's process.
+_SECRETS = ("encryption", "auth", "cookies", "knownHosts", "fdgroup")
+
+
+def _source(kind: str, source: DiskSource, dev: str) -> Iterator[Gap]:
+    for slot in _SECRETS:
+        if getattr(source, slot) is not None:
+            yield Gap(source, slot, f"<{slot}> in the <source> of disk '{dev}'", True)
+    if kind == "network" and source.protocol in ("sheepdog", "vxhs", "tftp"):
+        yield Gap(source, "protocol", f"protocol '{source.protocol}' of disk '{dev}'", True)
+    identity = source.identity
+    if identity is not None:
+        for slot in ("user", "group"):
+            owner = getattr(identity, slot)
+            if owner is not None and owner_number(owner) is None:
+                yield Gap(identity, slot, f"the name '{owner}' for a {slot} of disk '{dev}'", True)
+        if identity.keyfile is not None or identity.agentsock is not None:
+            yield Gap(source, "identity", f"the SSH key of disk '{dev}'", True)
+    if source.reservations is not None and source.reservations.managed:
+        yield Gap(source, "reservations", f"managed <reservations> of disk '{dev}'", True)
+    if source.seclabel:
+        yield Gap(source, "seclabel", f"<seclabel> of disk '{dev}'", False)
+    if source.startupPolicy not in (None, "mandatory"):
+        yield Gap(source, "startupPolicy", f"startupPolicy '{source.startupPolicy}' of disk '{dev}'", False)
 
 
 def _interface(interface: Interface) -> Iterator[Gap]:

@@ -1,0 +1,223 @@
+"""A disk's layers as QEMU's block nodes, the lowest first. Used by this slice's plan."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from domicile.devices.disk.model import Disk, DiskDriver
+from domicile.devices.disk.protocol import secret_object, storage
+from domicile.devices.disk.secret import Encryption
+from domicile.devices.disk.source import BackingStore, DataStore, DiskSource, MetadataCache, Reservations
+from domicile.devices.parts.bus import alias_of
+from domicile.plan.facts import Planning
+from domicile.plan.need import File, Need
+from domicile.plan.qemu import NULL, Item, Structured
+
+# cache mode → (direct, no-flush, the guest's write cache)
+# Source: QEMU's documentation of -drive cache=, table of cache modes.
+CACHE = {
+    "none": (True, False, True),
+    "writethrough": (False, False, False),
+    "writeback": (False, False, True),
+    "directsync": (True, False, False),
+    "unsafe": (False, True, True),
+}
+_FORMATS = {"vhd": "vpc", "iso": "raw", "fat": "raw", "dir": "raw"}
+_LAYERED = ("qcow", "qcow2", "qed", "vmdk")
+MANAGED_RESERVATIONS = "pr-helper0"
+
+
+def cache_mode(disk: Disk) -> str | None:
+    """Say how the host caches: what other machines may have at the same time bypasses the host's cache unless told."""
+    mode = disk.driver.cache if disk.driver is not None else None
+    if mode is None and disk.shareable and not disk.readonly:
+        return "none"
+    return mode
+
+
+@dataclass(slots=True)
+class Layer:
+    """One layer of a chain and what was said of it; `below` is the node under it, `ends` that nothing may be there."""
+
+    kind: str
+    source: DiskSource
+    format: str
+    name: str
+    readonly: bool
+    top: bool = False
+    below: str | None = None
+    ends: bool = False
+    encryption: Encryption | None = None
+    tables: MetadataCache | None = None
+
+
+@dataclass(slots=True)
+class Chain:
+    """Makes the nodes of one disk."""
+
+    disk: Disk
+    driver: DiskDriver
+    p: Planning
+    origin: str
+    items: list[Item | Need]
+
+    def nodes(self) -> str:
+        """Make all nodes; the name of the top one is returned."""
+        disk, driver = self.disk, self.driver
+        target = disk.target.dev if disk.target is not None and disk.target.dev else "disk"
+        stack, ends = _layers(disk)
+        below: str | None = None
+        for number, item in reversed(list(enumerate(stack, 1))):
+            kind, source = item.type or "file", item.source or DiskSource()
+            shape = item.format
+            made = Layer(
+                kind, source, shape.type if shape is not None and shape.type else "raw", f"{target}-{number}", True
+            )
+            made.below, made.ends, made.encryption = below, ends and below is None, source.encryption
+            made.tables = shape.metadata_cache if shape is not None else None
+            below = self.layer(made)
+        source = disk.source or DiskSource()
+        if disk.auth is not None and source.auth is None:
+            source = copy(source)
+            source.auth = disk.auth
+        made = Layer(disk.type or "file", source, driver.type or "raw", target, disk.readonly, top=True)
+        made.below, made.ends = below, ends and below is None
+        made.encryption, made.tables = source.encryption or disk.encryption, driver.metadata_cache
+        node = self.layer(made)
+        if driver.copy_on_read:
+            reader = {"driver": "copy-on-read", "node-name": f"{target}-cor", "file": node, "discard": "unmap"}
+            self._add(reader)
+            node = f"{target}-cor"
+        groups = disk.throttlefilters.throttlefilter if disk.throttlefilters is not None else []
+        for number, group in enumerate(groups):
+            name = f"{target}-filter{number}"
+            self._add(
+                {"driver": "throttle", "node-name": name, "throttle-group": f"throttle-{group.group}", "file": node}
+            )
+            node = name
+        return node
+
+    def _add(self, props: dict[str, Any]) -> None:
+        self.items.append(Structured("blockdev", props, origin=self.origin))
+
+    def layer(self, layer: Layer) -> str:
+        """Make the nodes of one layer: its data file's, the storage, a slice of it, the format; return the top one."""
+        driver, source = self.driver, layer.source
+        data = self._data(layer)
+        mode = cache_mode(self.disk)
+        cache = None
+        if mode in CACHE:
+            direct, no_flush, _ = CACHE[mode]
+            cache = {"direct": direct, "no-flush": no_flush}
+        elif layer.kind == "vhostvdpa":
+            cache = {"direct": True, "no-flush": False}
+        # Secrets are called by the layer's number, as libvirt calls them.
+        number = f"libvirt-{source.index}" if source.index is not None else layer.name
+        floppy = self.disk.device == "floppy"
+        lowest = storage(layer.kind, source, f"{number}-storage", layer.readonly, floppy, self.p, self.origin)
+        self._needs(layer)
+        file = lowest.props
+        if layer.kind in ("file", "block"):
+            file["aio"] = driver.io
+        if source.reservations is not None and layer.top:
+            file["pr-manager"] = self._reservations(source.reservations)
+        discards = {"discard": driver.discard, "detect-zeroes": zeroes(driver) if layer.top else None}
+        own = (layer.readonly, discards, cache)
+        shaped = self._shaped(layer, number)
+        sliced = source.slices.slice if source.slices is not None else []
+        node = f"{layer.name}-storage"
+        only = shaped is None
+        self.items += lowest.objects
+        self._add({**file, "node-name": node, **(_owned(own) if only and not sliced else _inner(own))})
+        if sliced:
+            cut = {"driver": "raw", "file": node, "offset": sliced[0].offset, "size": sliced[0].size}
+            node = f"{layer.name}-slice-sto"
+            self._add({**cut, "node-name": node, **(_owned(own) if only else _inner(own))})
+        if shaped is None:
+            return node
+        props = {"node-name": f"{layer.name}-format", **_owned(own), **shaped, "data-file": data, "file": node}
+        if layer.below is not None:
+            props["backing"] = layer.below
+        elif layer.ends and layer.format in _LAYERED:
+            props["backing"] = NULL
+        self._add(props)
+        return f"{layer.name}-format"
+
+    def _shaped(self, layer: Layer, number: str) -> dict[str, Any] | None:
+        """Say the format's own properties; None where the storage is the image as it stands."""
+        fmt, encryption = layer.format, layer.encryption
+        key = None
+        if encryption is not None and encryption.engine != "librbd" and encryption.secret:
+            key = f"{number}-format-encryption-secret0"
+            self.items.append(secret_object(key, encryption.secret[0], self.origin))
+        copying = layer.top and self.driver.copy_on_read
+        if fmt == "raw" and key is None and layer.kind != "dir" and not copying:
+            return None
+        if key is not None and fmt in ("raw", "luks"):
+            return {"driver": "luks", "key-secret": key}
+        props: dict[str, Any] = {"driver": _FORMATS.get(fmt, fmt)}
+        if fmt == "qcow2":
+            if layer.top:
+                props["discard-no-unref"] = self.driver.discard_no_unref
+            if layer.tables is not None and layer.tables.max_size is not None:
+                props["cache-size"] = layer.tables.max_size.count()
+        if key is not None:
+            props["encrypt"] = {"format": "aes" if fmt == "qcow" else "luks", "key-secret": key}
+        return props
+
+    def _data(self, layer: Layer) -> str | None:
+        store = layer.source.dataStore
+        if not isinstance(store, DataStore) or store.source is None:
+            return None
+        fmt = store.format.type if store.format is not None and store.format.type else "raw"
+        return self.layer(Layer(store.type or "file", store.source, fmt, f"{layer.name}-data", layer.readonly))
+
+    def _needs(self, layer: Layer) -> None:
+        path = {"file": layer.source.file, "block": layer.source.dev}.get(layer.kind)
+        if path:
+            self.items.append(File(path, writable=not layer.readonly, origin=self.origin))
+
+    def _reservations(self, wanted: Reservations) -> str:
+        if wanted.managed:
+            name, state = MANAGED_RESERVATIONS, self.p.host.directories.state
+            path: str | None = f"{state}/domain-{self.p.short_name}/{name}.sock"
+        else:
+            name = f"pr-helper-{alias_of(self.disk)}"
+            path = wanted.source.path if wanted.source is not None else None
+        self.items.append(
+            Structured("object", {"qom-type": "pr-manager-helper", "id": name, "path": path}, origin=self.origin)
+        )
+        return name
+
+
+_Own = tuple[bool, dict[str, Any], dict[str, Any] | None]
+
+
+def _owned(own: _Own) -> dict[str, Any]:
+    readonly, discards, cache = own
+    return {"read-only": readonly, **discards, "cache": cache}
+
+
+def _inner(own: _Own) -> dict[str, Any]:
+    return {"auto-read-only": True, "discard": "unmap", "cache": own[2]}
+
+
+def _layers(disk: Disk) -> tuple[list[BackingStore], bool]:
+    """List the layers below the top, from the top on, and say whether the chain is known to end there."""
+    stack: list[BackingStore] = []
+    layer = disk.backingStore
+    while layer is not None:
+        if layer.source is None:
+            return stack, True
+        stack.append(layer)
+        layer = layer.backingStore
+    return stack, False
+
+
+def zeroes(driver: DiskDriver) -> str | None:
+    """Say what becomes of zeroes: they can only be freed where freeing is allowed."""
+    if driver.detect_zeroes == "unmap" and driver.discard != "unmap":
+        return "on"
+    return driver.detect_zeroes

@@ -1,0 +1,175 @@
+"""What the source of a disk may not be: servers, logins, encryption, reservations. Used by this slice's checks."""
+
+from __future__ import annotations
+
+from domicile.base.errors import XML_ERROR
+from domicile.devices.disk.complete import sources
+from domicile.devices.disk.model import Disk
+from domicile.devices.disk.secret import Encryption, SecretRef
+from domicile.devices.disk.source import DiskSource
+from domicile.plan.facts import Completion
+
+_ONE_SERVER = ("nbd", "sheepdog", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs")
+_NAMED = ("rbd", "gluster", "sheepdog", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs")
+
+
+def check_sources(disk: Disk, dev: str, c: Completion) -> None:
+    """Find what cannot be in any layer of the disk."""
+    source = disk.source
+    if disk.auth is not None:
+        if source is not None and source.auth is not None:
+            c.problem(disk, f"disk '{dev}' has more than one <auth>", "one, in <source>", "auth")
+        _check_reference(disk.auth.secret, dev, "auth", c)
+    if disk.encryption is not None:
+        if source is not None and source.encryption is not None:
+            c.problem(disk, f"disk '{dev}' has more than one <encryption>", "one, in <source>", "encryption")
+        _check_encryption(disk, disk.encryption, disk.type or "file", source, dev, c)
+    for kind, one in sources(disk):
+        if kind == "network":
+            _check_network(one, dev, c)
+        elif kind == "nvme":
+            _check_nvme(one, dev, c)
+        if one.auth is not None:
+            _check_reference(one.auth.secret, dev, "auth", c)
+        if one.encryption is not None:
+            _check_encryption(disk, one.encryption, kind, one, dev, c)
+        if one.slices is not None and len(one.slices.slice) > 1:
+            c.problem(one.slices, f"disk '{dev}' has more than one <slice>", "one", "slice")
+        if one.fdgroup is not None and kind != "file":
+            c.problem(one, f"'fdgroup' of disk '{dev}' is only for type 'file'", "type='file'", "@fdgroup")
+    _check_kind(disk, dev, c)
+    _check_reservations(disk, dev, c)
+
+
+def _check_kind(disk: Disk, dev: str, c: Completion) -> None:
+    source = disk.source
+    if disk.type == "dir":
+        if not disk.readonly:
+            c.problem(
+                disk, f"disk '{dev}' shows a directory, which the guest cannot write to", "<readonly/>", "readonly"
+            )
+        if disk.driver is not None and disk.driver.type not in (None, "fat", "raw"):
+            c.problem(disk.driver, f"disk '{dev}' shows a directory with format '{disk.driver.type}'", "fat", "@type")
+    if disk.type in ("vhostuser", "vhostvdpa"):
+        if disk.target is not None and disk.target.bus != "virtio":
+            c.problem(
+                disk.target, f"disk '{dev}' of type '{disk.type}' is on bus '{disk.target.bus}'", "virtio", "@bus"
+            )
+        if disk.device != "disk":
+            c.problem(disk, f"disk '{dev}' of type '{disk.type}' has device '{disk.device}'", "disk", "@device")
+    if disk.type == "vhostuser":
+        if source is None or source.path is None:
+            c.problem(
+                disk, f"disk '{dev}' of type 'vhostuser' has no socket", "<source type='unix' path='…'/>", "source"
+            )
+        for slot in ("iotune", "throttlefilters", "transient", "encryption", "geometry", "blockio", "serial", "wwn"):
+            if getattr(disk, slot) is not None:
+                c.problem(disk, f"disk '{dev}' of type 'vhostuser' has <{slot}>", "none", slot)
+    if disk.device == "lun" and disk.type == "network" and source is not None and source.protocol != "iscsi":
+        c.problem(source, f"disk device='lun' is not possible for protocol='{source.protocol}'", "iscsi", "@protocol")
+    if disk.device == "lun" and disk.type == "volume" and source is not None and source.mode == "direct":
+        c.problem(source, f"disk device='lun' '{dev}' has a volume of mode 'direct'", "mode='host'", "@mode")
+
+
+def _check_network(source: DiskSource, dev: str, c: Completion) -> None:
+    protocol = source.protocol
+    if protocol is None:
+        return
+    if source.name is None and protocol in _NAMED:
+        c.problem(source, f"disk '{dev}' of protocol '{protocol}' has no image name", "a name", "@name", code=XML_ERROR)
+    if protocol == "gluster" and source.name is not None and "/" not in source.name.lstrip("/"):
+        c.problem(source, f"gluster image '{source.name}' names no volume", "VOLUME/PATH", "@name", code=XML_ERROR)
+    if len(source.host) != 1 and protocol in _ONE_SERVER:
+        c.problem(
+            source, f"protocol '{protocol}' of disk '{dev}' takes one <host>, not {len(source.host)}", "one", "host"
+        )
+    if protocol == "gluster" and not source.host:
+        c.problem(source, f"protocol 'gluster' of disk '{dev}' has no <host>", "one or more", "host")
+    for host in source.host:
+        if host.transport == "unix":
+            if host.socket is None:
+                c.problem(host, "a <host> with transport 'unix' has no 'socket'", "a path", "@socket", code=XML_ERROR)
+            if protocol not in ("nbd", "gluster"):
+                c.problem(host, f"protocol '{protocol}' knows no transport 'unix'", "tcp", "@transport")
+        else:
+            if host.socket is not None:
+                kind = host.transport or "tcp"
+                c.problem(host, f"transport '{kind}' has a 'socket'", "transport='unix'", "@socket", code=XML_ERROR)
+            if host.name is None:
+                c.problem(host, f"a <host> of disk '{dev}' has no 'name'", "a name", "@name", code=XML_ERROR)
+        if host.transport == "rdma":
+            c.problem(host, f"transport 'rdma' of disk '{dev}' does not exist in QEMU", "tcp, unix", "@transport")
+    _check_extras(source, protocol, dev, c)
+
+
+def _check_extras(source: DiskSource, protocol: str, dev: str, c: Completion) -> None:
+    if source.tls and protocol not in ("nbd", "vxhs"):
+        c.problem(source, f"protocol '{protocol}' of disk '{dev}' knows no 'tls'", "nbd", "@tls")
+    if source.cookies is not None:
+        for cookie in source.cookies.cookie:
+            if not cookie.value or any(sign in cookie.value for sign in "\x00\r\n;"):
+                c.problem(cookie, f"cookie '{cookie.name}' of disk '{dev}' has no value that can be sent", "", "text()")
+    if source.auth is not None and protocol in ("nbd", "gluster", "sheepdog", "nfs", "vxhs", "tftp"):
+        c.problem(source, f"protocol '{protocol}' of disk '{dev}' knows no <auth>", "iscsi, rbd, https", "auth")
+
+
+def _check_nvme(source: DiskSource, dev: str, c: Completion) -> None:
+    if source.namespace is None:
+        c.problem(source, f"NVMe disk '{dev}' has no 'namespace'", "a number from 1", "@namespace", code=XML_ERROR)
+    if source.address is None:
+        c.problem(source, f"NVMe disk '{dev}' has no <address>", "the host's PCI address", "address", code=XML_ERROR)
+
+
+def _check_reference(secret: SecretRef | None, dev: str, tag: str, c: Completion) -> None:
+    if secret is None or (secret.uuid is None) == (secret.usage is None):
+        c.problem(
+            secret, f"<secret> in <{tag}> of disk '{dev}' needs a 'uuid' or a 'usage'", "one of them", code=XML_ERROR
+        )
+
+
+def _check_encryption(
+    disk: Disk, encryption: Encryption, kind: str, source: DiskSource | None, dev: str, c: Completion
+) -> None:
+    for secret in encryption.secret:
+        _check_reference(secret, dev, "encryption", c)
+    for slot in ("cipher", "ivgen"):
+        if getattr(encryption, slot) is not None:
+            c.problem(encryption, f"<{slot}> of disk '{dev}' is for images yet to be made", "none", slot)
+    fmt, engine = encryption.format, encryption.engine
+    rbd = kind == "network" and source is not None and source.protocol == "rbd"
+    if engine == "librbd":
+        if not rbd:
+            c.problem(encryption, f"engine 'librbd' of disk '{dev}' is only for protocol 'rbd'", "qemu", "@engine")
+        elif fmt == "luks-any" and not c.caps.has_schema("blockdev-add/arg-type/+rbd/encrypt/format/^luks-any"):
+            c.problem(
+                encryption, f"this QEMU does not know the encryption 'luks-any' of disk '{dev}'", "luks", "@format"
+            )
+        elif len(encryption.secret) > 1 and not c.caps.has_schema("blockdev-add/arg-type/+rbd/encrypt/parent"):
+            c.problem(encryption, f"this QEMU decrypts one layer alone with 'librbd' (disk '{dev}')", "one", "secret")
+        if fmt in ("qcow", "default"):
+            c.problem(encryption, f"engine 'librbd' does not know format '{fmt}'", "luks, luks2, luks-any", "@format")
+        return
+    if fmt in ("luks2", "luks-any"):
+        c.problem(encryption, f"engine 'qemu' does not know the encryption '{fmt}' of disk '{dev}'", "luks", "@format")
+    if fmt in ("qcow", "default"):
+        c.problem(encryption, f"the encryption '{fmt}' of disk '{dev}' is too weak to be kept up", "luks", "@format")
+    if len(encryption.secret) > 1:
+        c.problem(encryption, f"<encryption> of disk '{dev}' has more than one <secret>", "one", "secret")
+    shape = disk.driver.type if disk.driver is not None else None
+    if fmt == "luks" and source is disk.source and shape not in (None, "raw", "luks", "qcow2"):
+        c.problem(
+            encryption, f"format '{shape}' of disk '{dev}' cannot be encrypted by 'luks'", "raw, qcow2", "@format"
+        )
+
+
+def _check_reservations(disk: Disk, dev: str, c: Completion) -> None:
+    wanted = disk.source.reservations if disk.source is not None else None
+    if wanted is None:
+        return
+    if disk.device != "lun":
+        c.problem(wanted, f"<reservations> of disk '{dev}' are only for device='lun'", "device='lun'")
+    path = wanted.source.path if wanted.source is not None else None
+    if wanted.managed is None:
+        c.problem(wanted, f"<reservations> of disk '{dev}' have no 'managed'", "yes, no", "@managed", code=XML_ERROR)
+    elif not wanted.managed and path is None:
+        c.problem(wanted, f"<reservations> of disk '{dev}' name no helper", "<source type='unix' path='…'/>", "source")
