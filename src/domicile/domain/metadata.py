@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from lxml import etree
 
 from domicile.base.errors import InvalidRequest
@@ -23,30 +25,38 @@ def put(domain: Domain, uri: str, key: str | None, xml: str | None) -> None:
 
     Raises:
         InvalidDocument: not well-formed.
-        InvalidRequest: no prefix was given.
+        InvalidRequest: no usable prefix or namespace was given.
     """
-    root = domain.metadata if domain.metadata is not None else etree.Element("metadata")
+    made = None if xml is None else _prefixed(uri, key, xml)
+    # Copies of a domain share what is kept verbatim, so it is never changed in place.
+    root = deepcopy(domain.metadata) if domain.metadata is not None else etree.Element("metadata")
     for node in list(root):
         if isinstance(node.tag, str) and etree.QName(node).namespace == uri:
             root.remove(node)
-    if xml is not None:
-        if not key:
-            raise InvalidRequest("a key is needed to set metadata; a prefix such as 'my' would be accepted")
-        given = read.parse(xml)
-        root.append(_prefixed(given, uri, key))
+    if made is not None:
+        root.append(made)
     domain.metadata = root if len(root) else None
 
 
-def _prefixed(node: etree._Element, uri: str, key: str) -> etree._Element:
-    """Put an element, and all below it that are in no namespace, into this one."""
-    name = etree.QName(node)
-    made = etree.Element(etree.QName(name.namespace or uri, name.localname), nsmap={key: uri})
-    made.text, made.tail = node.text, node.tail
-    for attribute, value in node.items():
-        made.set(attribute, value)
-    for child in node:
-        if isinstance(child.tag, str):
-            made.append(_prefixed(child, uri, key))
+def _prefixed(uri: str, key: str | None, xml: str) -> etree._Element:
+    """Make the element that holds notes in their namespace."""
+    if not key:
+        raise InvalidRequest("a key is needed to set metadata; a prefix such as 'my' would be accepted")
+    if not uri:
+        raise InvalidRequest(
+            "a namespace is needed to set metadata; an address such as 'urn:example' would be accepted"
+        )
+    given = read.parse(xml)
+    try:
+        made = etree.Element(etree.QName(uri, etree.QName(given).localname), nsmap={key: uri})
+    except ValueError:
+        raise InvalidRequest(
+            f"'{key}' or '{uri}' is no key or namespace; 'my' and 'urn:example' would be accepted"
+        ) from None
+    made.text = given.text
+    for name, value in given.items():
+        made.set(name, value)
+    made.extend(list(given))
     return made
 
 

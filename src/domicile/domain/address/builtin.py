@@ -37,6 +37,13 @@ def reserve(devices: DeviceLists, buses: Buses, c: Completion, given: Given) -> 
                 c.problem(
                     address, f"the {what} must be at PCI address '0:0:1.{fixed}'", f"bus 0, slot 1, function {fixed}"
                 )
+            elif fixed is not None and address is None and root.taken(1, fixed):
+                place = f"0000:00:01.{fixed}"
+                c.problem(
+                    device,
+                    f"PCI address '{place}', where this '{device.type}' controller is built in, is used twice",
+                    "a free slot",
+                )
         root.take_slot(1)
     elif c.q35:
         for function in (0, 3):

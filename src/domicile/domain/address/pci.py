@@ -113,8 +113,16 @@ def _create(devices: DeviceLists, c: Completion, *, growing: bool) -> Buses:
     for device in devices.every():
         address = device.address
         if isinstance(address, PciAddress) and address.given:
+            _whole(address)
             _take_given(device, address, buses, c)
     return buses
+
+
+def _whole(address: PciAddress) -> None:
+    """Write out what an owner left out of a place: it is 0."""
+    for slot in ("domain", "bus", "slot", "function"):
+        if getattr(address, slot) is None:
+            setattr(address, slot, 0)
 
 
 def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion) -> None:
