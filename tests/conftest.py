@@ -20,11 +20,14 @@ from domicile.base.problem import Problem
 from domicile.domain import document
 from domicile.domain.complete import Completed, complete_text
 from domicile.domain.plan import Plan, plan_domain
+from domicile.plan import firmware
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.qemu import render
 
 TESTS = Path(__file__).resolve().parent
+#: Descriptions of firmware as a host has them, most of them as Debian's.
+FIRMWARES = firmware.choose([{path.name: path.read_bytes() for path in (TESTS / "golden" / "firmware").glob("*.json")}])
 RECORDED = TESTS / "golden" / "qemu-7.2-x86_64.json.gz"
 
 
@@ -62,6 +65,7 @@ class Core:
         host = Host(
             kvm=self.caps.kvm,
             hugepages={2048: "/dev/hugepages/domicile"},
+            firmwares=FIRMWARES,
             new_uuid=counted("00000000-0000-4000-8000-{:012x}"),
             new_mac=counted("52:54:00:00:00:{:02x}"),
         )
