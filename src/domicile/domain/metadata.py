@@ -27,7 +27,7 @@ def put(domain: Domain, uri: str, key: str | None, xml: str | None) -> None:
         InvalidDocument: not well-formed.
         InvalidRequest: no usable prefix or namespace was given.
     """
-    made = None if xml is None else _prefixed(uri, key, xml)
+    made = None if xml is None else _given(uri, key, xml)
     # Copies of a domain share what is kept verbatim, so it is never changed in place.
     root = deepcopy(domain.metadata) if domain.metadata is not None else etree.Element("metadata")
     for node in list(root):
@@ -38,25 +38,30 @@ def put(domain: Domain, uri: str, key: str | None, xml: str | None) -> None:
     domain.metadata = root if len(root) else None
 
 
-def _prefixed(uri: str, key: str | None, xml: str) -> etree._Element:
-    """Make the element that holds notes in their namespace."""
+def _given(uri: str, key: str | None, xml: str) -> etree._Element:
+    """Read notes as they are handed in."""
     if not key:
         raise InvalidRequest("a key is needed to set metadata; a prefix such as 'my' would be accepted")
     if not uri:
-        raise InvalidRequest(
-            "a namespace is needed to set metadata; an address such as 'urn:example' would be accepted"
-        )
-    given = read.parse(xml)
+        raise InvalidRequest("a namespace is needed to set metadata; one such as 'urn:example' would be accepted")
+    node = read.parse(xml)
     try:
-        made = etree.Element(etree.QName(uri, etree.QName(given).localname), nsmap={key: uri})
+        return _prefixed(node, uri, key)
     except ValueError:
-        raise InvalidRequest(
-            f"'{key}' or '{uri}' is no key or namespace; 'my' and 'urn:example' would be accepted"
-        ) from None
-    made.text = given.text
-    for name, value in given.items():
-        made.set(name, value)
-    made.extend(list(given))
+        accepted = "'my' and 'urn:example' would be accepted"
+        raise InvalidRequest(f"'{key}' or '{uri}' is no key or namespace; {accepted}") from None
+
+
+def _prefixed(node: etree._Element, uri: str, key: str) -> etree._Element:
+    """Put an element, and all below it that are in no namespace, into this one."""
+    name = etree.QName(node)
+    made = etree.Element(etree.QName(name.namespace or uri, name.localname), nsmap={key: uri})
+    made.text, made.tail = node.text, node.tail
+    for attribute, value in node.items():
+        made.set(attribute, value)
+    for child in node:
+        if isinstance(child.tag, str):
+            made.append(_prefixed(child, uri, key))
     return made
 
 
