@@ -169,9 +169,8 @@ class Reader:
             message = f"attribute '{declared.name}' of element '{node.tag}' has the value '{shown}'"
             self.problem(node, message, declared.scalar.accepted, f"@{declared.name}", declared.code)
         else:
-            self.problem(
-                node, f"element '{node.tag}' has the value '{shown}'", declared.scalar.accepted, "", declared.code
-            )
+            code = declared.code if value else declared.empty_code
+            self.problem(node, f"element '{node.tag}' has the value '{shown}'", declared.scalar.accepted, "", code)
 
     def problem(self, node: Any, message: str, accepted: str = "", step: str = "", code: int = XML_ERROR) -> None:
         """Record that this place of the document is wrong."""
