@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR
+from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, NO_NAME
 from domicile.devices import FAMILIES
+from domicile.devices.disk.tune import ThrottleGroups
 from domicile.devices.parts.device import Device
 from domicile.domain.clock import Clock
 from domicile.domain.cpu import Cpu
@@ -114,7 +115,7 @@ class Domain(Element):
         code=CONFIG_UNSUPPORTED,
     )
     id: int | None = f.attr("Its number while it runs.", "运行时的编号。", INT, effect="never")
-    name: str | None = f.leaf("Its name, unique on the host.", "名称，在主机上唯一。", NAME, effect="never")
+    name: str | None = f.leaf("Its name, unique on the host.", "名称，在主机上唯一。", NAME, effect="never", empty_code=NO_NAME)
     uuid: str | None = f.leaf(
         "Its identity for ever.", "永久标识。", UUID, effect="never", guest=True, code=INTERNAL_ERROR
     )
@@ -147,6 +148,9 @@ class Domain(Element):
     iothreads: int | None = f.leaf("How many threads serve disks.", "服务磁盘的线程数。", UINT)
     iothreadids: IoThreadIds | None = f.child("These threads one by one.", "各 I/O 线程。", IoThreadIds)
     defaultiothread: Any = f.raw("The thread for everything else.", "其余工作的线程。")
+    throttlegroups: ThrottleGroups | None = f.child(
+        "Limits on traffic that disks share.", "多个磁盘共用的限速。", ThrottleGroups, effect="live"
+    )
     cputune: CpuTune | None = f.child(
         "The host's scheduling of its CPUs.", "主机对其 CPU 的调度。", CpuTune, effect="live"
     )

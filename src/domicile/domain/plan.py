@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from domicile.devices import BY_TAG, FAMILIES
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
+from domicile.devices.disk.plan import throttle_group
 from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain import aliases, flash, machine_options
 from domicile.domain.domain import DeviceLists, Domain
@@ -83,6 +84,9 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
     yield from _kernel_files(domain)
     yield from flash.tables(domain)
     yield from flash.secure(domain)
+    if domain.throttlegroups is not None:
+        for group in domain.throttlegroups.throttlegroup:
+            yield throttle_group(group, p.origin(group))
     for tag in _BEFORE:
         yield from _family(tag, getattr(devices, tag, ()), p)
     controllers = devices.of(Controller)

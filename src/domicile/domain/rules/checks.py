@@ -199,6 +199,11 @@ def _boot(domain: Domain, c: Completion) -> None:
         c.problem(domain.os.boot[0], "<boot> of <os> stands beside boot orders of devices", "one of the two")
 
 
+def _where(disk: Disk) -> str | None:
+    source = disk.source
+    return (source.file or source.dev or source.dir or source.name) if source is not None else None
+
+
 def _unique(domain: Domain, c: Completion) -> None:
     devices = domain.devices
     assert devices is not None
@@ -213,9 +218,9 @@ def _unique(domain: Domain, c: Completion) -> None:
         if dev is None or disk.target is None:
             continue
         if dev in names:
-            c.problem(
-                disk, f"target '{dev}' is used by more than one disk", "each target once", "target/@dev", code=XML_ERROR
-            )
+            both = " and ".join(f"'{where}'" for where in (_where(names[dev]), _where(disk)) if where)
+            message = f"target '{dev}' is used by more than one disk" + (f": {both}" if both else "")
+            c.problem(disk, message, "each target once", "target/@dev", code=XML_ERROR)
         names[dev] = disk
         a = disk.address
         if isinstance(a, DriveAddress):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count, islice
 from typing import Any, cast
 
 from domicile.devices import audio, hostdev, memory, video
 from domicile.devices.console import Console, mirrors
+from domicile.devices.disk import Disk, tuning_checks
 from domicile.devices.filesystem import Filesystem
 from domicile.devices.graphics import complete as graphics
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.input import Input
 from domicile.devices.parts.chardev import wants_spice
 from domicile.domain.domain import Domain
+from domicile.domain.rules.checks import MAX_THREADS
 from domicile.plan.facts import Completion
 
 
@@ -35,6 +38,7 @@ def check(domain: Domain, c: Completion) -> None:
         for backend in devices.of(audio.Audio):
             if backend.type == "spice":
                 c.problem(backend, "audio of type 'spice' needs a display of type 'spice'", "type='none'", "@type")
+    _disks(domain, c)
     memory.check_together(devices.of(memory.MemoryDevice), c)
     hostdev.check_together(devices.of(hostdev.Hostdev), bool(displays), c)
     _spice(domain, any(display.type == "spice" for display in displays), c)
@@ -58,6 +62,23 @@ def _spice(domain: Domain, present: bool, c: Completion) -> None:
                 "<graphics type='spice'/>",
                 "@type",
             )
+
+
+def _disks(domain: Domain, c: Completion) -> None:
+    assert domain.devices is not None
+    groups = domain.throttlegroups.throttlegroup if domain.throttlegroups is not None else []
+    names: set[str | None] = set()
+    for group in groups:
+        if group.group_name is None or group.group_name in names:
+            name = group.group_name or ""
+            c.problem(group, f"a <throttlegroup> has the 'group_name' '{name}'", "a name of its own", "group_name")
+        names.add(group.group_name)
+        tuning_checks.check_limits(group, f"throttle group '{group.group_name}'", c)
+    named = [thread.id for thread in domain.iothreadids.iothread] if domain.iothreadids is not None else []
+    threads = {number for number in named if number is not None}
+    free = (number for number in count(1) if number not in threads)
+    threads |= set(islice(free, max(min(domain.iothreads or 0, MAX_THREADS) - len(named), 0)))
+    tuning_checks.check_together(domain.devices.of(Disk), groups, threads, c)
 
 
 def _shared_memory(domain: Domain, c: Completion) -> None:
