@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from domicile.devices.disk.protocol import storage
+from domicile.devices.disk.source import DiskSource
 from domicile.domain.domain import Domain
 from domicile.domain.os import Loader, Nvram
 from domicile.plan.facts import Planning
@@ -20,15 +22,19 @@ def wishes(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     if loader is not None:
         writable = loader.readonly is not True
         yield File(loader.path or "", writable=writable, origin="os/loader")
-        yield from _image("pflash0", _file(loader.path), loader.format, writable, True, "os/loader")
+        file = {"driver": "file", "filename": loader.path}
+        yield from _image("pflash0", file, loader.format, writable, True, "os/loader")
     elif domain.os is not None and domain.os.loader is not None and domain.os.loader.path:
         yield File(domain.os.loader.path, writable=False, origin="os/loader")
-    if nvram is not None and nvram.place is not None:
-        if nvram.type != "block":
-            yield Copied(nvram.place, nvram.template or "", origin="os/nvram")
-        yield File(nvram.place, writable=True, origin="os/nvram")
-        storage = _file(nvram.place, block=nvram.type == "block")
-        yield from _image("pflash1", storage, nvram.format, True, _layered(nvram, p), "os/nvram")
+    if nvram is not None:
+        if nvram.place is not None:
+            if nvram.type != "block":
+                yield Copied(nvram.place, nvram.template or "", origin="os/nvram")
+            yield File(nvram.place, writable=True, origin="os/nvram")
+        source = nvram.source or DiskSource(file=nvram.path)
+        kept = storage(nvram.type or "file", source, "libvirt-pflash1-storage", False, False, p, "os/nvram")
+        yield from kept.objects
+        yield from _image("pflash1", kept.props, nvram.format, True, _layered(nvram, p), "os/nvram")
 
 
 def machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
@@ -74,19 +80,15 @@ def _layered(nvram: Nvram, p: Planning) -> bool:
     return nvram.format == "qcow2" or not p.caps.has_schema("block-stream/arg-type/backing-mask-protocol")
 
 
-def _file(path: str | None, *, block: bool = False) -> dict[str, Any]:
-    return {"driver": "host_device" if block else "file", "filename": path}
-
-
 def _image(
-    name: str, storage: dict[str, Any], fmt: str | None, writable: bool, layered: bool, origin: str
+    name: str, lowest: dict[str, Any], fmt: str | None, writable: bool, layered: bool, origin: str
 ) -> Iterator[Item]:
     node = f"libvirt-{name}-storage"
     if not layered:
-        yield Structured("blockdev", {**storage, "node-name": node, "read-only": not writable}, origin=origin)
+        yield Structured("blockdev", {**lowest, "node-name": node, "read-only": not writable}, origin=origin)
         return
     yield Structured(
-        "blockdev", {**storage, "node-name": node, "auto-read-only": True, "discard": "unmap"}, origin=origin
+        "blockdev", {**lowest, "node-name": node, "auto-read-only": True, "discard": "unmap"}, origin=origin
     )
     shaped = {
         "node-name": f"libvirt-{name}-format",

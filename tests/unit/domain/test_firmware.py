@@ -106,3 +106,10 @@ def test_every_choice_has_its_reason(core: Any) -> None:
     report = {entry.path: entry for entry in core.complete(guest()).report}
     assert "40-secure-enrolled" in report["os/loader/text()"].en and report["os/nvram/text()"].kind == "allocated"
     assert report["features/smm"].kind == "defaulted"
+
+
+def test_variables_on_the_network_are_asked_for_there(core: Any) -> None:
+    source = "<nvram type='network'><source protocol='nbd' name='x'><host name='h' port='9'/></source></nvram>"
+    nodes = [" ".join(a.words) for a in core.arguments(guest(source)) if "pflash1-storage" in " ".join(a.words)]
+    assert '"driver":"nbd"' in nodes[0] and '"host":"h","port":"9"' in nodes[0]
+    assert [need.path for need in core.plan(guest(source)).needs] == ["/usr/share/OVMF/OVMF_CODE_4M.ms.fd"]

@@ -62,8 +62,8 @@ def _firmware(domain: Domain) -> Iterator[Gap]:
     os = domain.os
     if os is None:
         return
-    if os.nvram is not None and not os.nvram.local:
-        yield Gap(os.nvram, "type", "<nvram> of type 'network'", True)
+    if os.nvram is not None and os.nvram.type is not None and os.nvram.source is not None:
+        yield from _source(os.nvram.type, os.nvram.source, "<nvram>")
 
 
 def _disk(disk: Disk) -> Iterator[Gap]:
@@ -77,7 +77,7 @@ def _disk(disk: Disk) -> Iterator[Gap]:
     if disk.type in _KINDS and (disk.source is not None or disk.device == "disk"):
         yield Gap(disk, "type", f"type '{disk.type}' of disk '{dev}'", True)
     for kind, source in disk_sources(disk):
-        yield from _source(kind, source, dev or "")
+        yield from _source(kind, source, f"disk '{dev}'")
 
 
 _KINDS = ("volume", "nvme", "vhostuser", "vhostvdpa")
@@ -85,26 +85,26 @@ _KINDS = ("volume", "nvme", "vhostuser", "vhostvdpa")
 _SECRETS = ("encryption", "auth", "cookies", "knownHosts", "fdgroup")
 
 
-def _source(kind: str, source: DiskSource, dev: str) -> Iterator[Gap]:
+def _source(kind: str, source: DiskSource, whose: str) -> Iterator[Gap]:
     for slot in _SECRETS:
         if getattr(source, slot) is not None:
-            yield Gap(source, slot, f"<{slot}> in the <source> of disk '{dev}'", True)
+            yield Gap(source, slot, f"<{slot}> in the <source> of {whose}", True)
     if kind == "network" and source.protocol in ("sheepdog", "vxhs", "tftp"):
-        yield Gap(source, "protocol", f"protocol '{source.protocol}' of disk '{dev}'", True)
+        yield Gap(source, "protocol", f"protocol '{source.protocol}' of {whose}", True)
     identity = source.identity
     if identity is not None:
         for slot in ("user", "group"):
             owner = getattr(identity, slot)
             if owner is not None and owner_number(owner) is None:
-                yield Gap(identity, slot, f"the name '{owner}' for a {slot} of disk '{dev}'", True)
+                yield Gap(identity, slot, f"the name '{owner}' for a {slot} of {whose}", True)
         if identity.keyfile is not None or identity.agentsock is not None:
-            yield Gap(source, "identity", f"the SSH key of disk '{dev}'", True)
+            yield Gap(source, "identity", f"the SSH key of {whose}", True)
     if source.reservations is not None and source.reservations.managed:
-        yield Gap(source, "reservations", f"managed <reservations> of disk '{dev}'", True)
+        yield Gap(source, "reservations", f"managed <reservations> of {whose}", True)
     if source.seclabel:
-        yield Gap(source, "seclabel", f"<seclabel> of disk '{dev}'", False)
+        yield Gap(source, "seclabel", f"<seclabel> of {whose}", False)
     if source.startupPolicy not in (None, "mandatory"):
-        yield Gap(source, "startupPolicy", f"startupPolicy '{source.startupPolicy}' of disk '{dev}'", False)
+        yield Gap(source, "startupPolicy", f"startupPolicy '{source.startupPolicy}' of {whose}", False)
 
 
 def _interface(interface: Interface) -> Iterator[Gap]:
