@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from domicile.base.errors import XML_ERROR
 from domicile.devices.memory import MemoryDevice
 from domicile.domain.domain import Domain
@@ -71,7 +73,9 @@ def _distances(numa: Numa, c: Completion) -> None:
         if far in cells:
             full.setdefault((far, far), _LOCAL)
     for cell in numa.cell:
-        wanted = sorted((far or 0, value) for (near, far), value in full.items() if near == cell.id)
+        wanted = sorted(
+            ((far or 0, value) for (near, far), value in full.items() if near == cell.id), key=itemgetter(0)
+        )
         have = cell.distances.sibling if cell.distances is not None else []
         if wanted and wanted != [(s.id, s.value) for s in have]:
             made = Distances(sibling=[Distance(id=far, value=value) for far, value in wanted])
