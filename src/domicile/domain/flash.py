@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.disk.protocol import storage
+from domicile.devices.disk.protocol import PORTS, storage
 from domicile.devices.disk.source import DiskSource
 from domicile.domain.domain import Domain
 from domicile.domain.os import Loader, Nvram
 from domicile.plan.facts import Planning
 from domicile.plan.need import Copied, File, Need
 from domicile.plan.qemu import NULL, Item, Keyed, Structured
+from domicile.schema import tree
 
 _TABLES = {"slic": "SLIC", "msdm": "MSDM"}
 
@@ -31,7 +32,7 @@ def wishes(domain: Domain, p: Planning) -> Iterator[Item | Need]:
             if nvram.type != "block":
                 yield Copied(nvram.place, nvram.template or "", origin="os/nvram")
             yield File(nvram.place, writable=True, origin="os/nvram")
-        source = nvram.source or DiskSource(file=nvram.path)
+        source = _with_ports(nvram.source) if nvram.source is not None else DiskSource(file=nvram.path)
         kept = storage(nvram.type or "file", source, "libvirt-pflash1-storage", False, False, p, "os/nvram")
         yield from kept.objects
         yield from _image("pflash1", kept.props, nvram.format, True, _layered(nvram, p), "os/nvram")
@@ -78,6 +79,15 @@ def _variables(domain: Domain) -> Nvram | None:
 def _layered(nvram: Nvram, p: Planning) -> bool:
     """Say whether the format is a node of its own; plain images need none where QEMU can tell the nodes apart."""
     return nvram.format == "qcow2" or not p.caps.has_schema("block-stream/arg-type/backing-mask-protocol")
+
+
+def _with_ports(source: DiskSource) -> DiskSource:
+    """Name the usual ports of servers where the document leaves them open."""
+    known: DiskSource = tree.copy(source)
+    for host in known.host:
+        if host.port is None and host.transport in (None, "tcp") and host.socket is None:
+            host.port = PORTS.get(known.protocol or "")
+    return known
 
 
 def _image(

@@ -109,7 +109,7 @@ def test_every_choice_has_its_reason(core: Any) -> None:
 
 
 def test_variables_on_the_network_are_asked_for_there(core: Any) -> None:
-    source = "<nvram type='network'><source protocol='nbd' name='x'><host name='h' port='9'/></source></nvram>"
+    source = "<nvram type='network'><source protocol='nbd' name='x'><host name='h'/></source></nvram>"
     nodes = [" ".join(a.words) for a in core.arguments(guest(source)) if "pflash1-storage" in " ".join(a.words)]
-    assert '"driver":"nbd"' in nodes[0] and '"host":"h","port":"9"' in nodes[0]
+    assert '"driver":"nbd"' in nodes[0] and '"host":"h","port":"10809"' in nodes[0]
     assert [need.path for need in core.plan(guest(source)).needs] == ["/usr/share/OVMF/OVMF_CODE_4M.ms.fd"]
