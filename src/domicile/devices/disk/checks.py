@@ -156,6 +156,8 @@ def _check_format(disk: Disk, dev: str, c: Completion) -> None:
     if driver.discard_no_unref is not None:
         if fmt != "qcow2":
             c.problem(driver, f"'discard_no_unref' of disk '{dev}' is only for 'qcow2'", "type='qcow2'", "@type")
+        elif not c.caps.has_schema("blockdev-add/arg-type/+qcow2/discard-no-unref"):
+            c.problem(driver, f"this QEMU knows no 'discard_no_unref' of disk '{dev}'", "none", "@discard_no_unref")
         elif disk.readonly:
             c.problem(driver, f"'discard_no_unref' has no use on the read-only disk '{dev}'", "", "@discard_no_unref")
     if driver.metadata_cache is not None and fmt != "qcow2":

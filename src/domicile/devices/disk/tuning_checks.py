@@ -90,6 +90,8 @@ def _check_threads(disk: Disk, dev: str, bus: str, c: Completion) -> None:
         c.problem(driver, f"disk '{dev}' on bus '{bus}' has an I/O thread", "bus='virtio'", "@iothread")
     if driver.iothreads is None:
         return
+    if not c.caps.has_property("virtio-blk-pci", "iothread-vq-mapping"):
+        c.problem(driver, f"this QEMU knows no <iothreads> of disk '{dev}'", "iothread='…'", "iothreads")
     if driver.iothread is not None:
         c.problem(driver, f"disk '{dev}' has both 'iothread' and <iothreads>", "one of them", "iothreads")
     threads = driver.iothreads.iothread

@@ -93,6 +93,10 @@ def _shared_memory(domain: Domain, c: Completion) -> None:
         if filesystem.virtiofs and not shared and not c.s390:
             accepted = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
             c.problem(filesystem, "'virtiofs' needs memory that is shared", accepted, "driver/@type")
+    for disk in domain.devices.of(Disk):
+        if disk.type == "vhostuser" and not shared and not c.s390:
+            accepted = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+            c.problem(disk, "a disk of type 'vhostuser' needs memory that is shared", accepted, "@type")
 
 
 def _inputs(domain: Domain, c: Completion) -> None:
