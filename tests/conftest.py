@@ -66,6 +66,8 @@ class Core:
             kvm=self.caps.kvm,
             hugepages={2048: "/dev/hugepages/domicile"},
             firmwares=FIRMWARES,
+            now=lambda: 1700000000.0,
+            zone_offset=lambda _moment: 3600,
             new_uuid=counted("00000000-0000-4000-8000-{:012x}"),
             new_mac=counted("52:54:00:00:00:{:02x}"),
         )

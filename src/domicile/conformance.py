@@ -32,7 +32,9 @@ _DIRECTORIES = Directories(
 _TOKEN = re.compile(r"\{(fd|fds|port|display):([^}]*)\}")
 
 
-def host(arch: str, given: dict[str, Any], firmwares: tuple[Firmware, ...] = (), *, fresh: bool) -> Host:
+def host(
+    arch: str, given: dict[str, Any], firmwares: tuple[Firmware, ...] = (), *, fresh: bool, aliases: bool = False
+) -> Host:
     """Make the reference host, changed by a request's settings (named as in qemu.conf)."""
     known = {f.name for f in fields(Settings)}
     values = {}
@@ -50,7 +52,7 @@ def host(arch: str, given: dict[str, Any], firmwares: tuple[Firmware, ...] = (),
     environment = {k.removeprefix("env "): str(v) for k, v in given.items() if k.startswith("env ")}
     return Host(
         arch=arch, kvm=True, directories=_DIRECTORIES, settings=Settings(spice_password="123456", **values), libvirt=(11, 3),  # noqa: S106
-        environment=environment, aliases=False, fresh=fresh, firmwares=firmwares,
+        environment=environment, aliases=aliases, fresh=fresh, firmwares=firmwares,
         hugepages={2048: "/dev/hugepages2M/libvirt/qemu", 1048576: "/dev/hugepages1G/libvirt/qemu"},
         numa_nodes=frozenset(range(4)), advised_nodes=(0, 1, 2, 3),
         now=lambda: 1234567890.0, zone_offset=lambda _moment: 30 * 60,
@@ -62,13 +64,21 @@ def _firmwares(root: Path) -> tuple[Firmware, ...]:
     return firmware.read(root)
 
 
+@functools.cache
+def _newest(directory: Path, arch: str) -> Path:
+    """Find the recording of the newest QEMU: it alone was used as if no machine type were called by another name."""
+    found = directory.glob(f"caps_*_{arch}.replies")
+    return max(found, key=lambda path: [int(part) for part in path.name.split("_")[1].split(".")])
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Answer one request."""
     recording = Path(request["capabilities"])
     caps = probe.recorded(recording)
     # The recorded documents were read as if from disk, the command lines made as at a start.
     firmwares = _firmwares(recording.parent.parent / "host")
-    reference = host(caps.arch, request.get("settings") or {}, firmwares, fresh=request["action"] != "complete")
+    fresh, aliases = request["action"] != "complete", recording != _newest(recording.parent, caps.arch)
+    reference = host(caps.arch, request.get("settings") or {}, firmwares, fresh=fresh, aliases=aliases)
 
     def find(emulator: str | None, arch: str) -> Capabilities | None:
         return caps.at(f"/usr/bin/qemu-system-{_binary(caps.arch)}" if emulator is None else emulator)

@@ -20,13 +20,19 @@ import pytest
 Daemon = Guest = Any  # the fixtures of conftest
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("DOMICILE_", "LC_", "LANG"))} | {"LC_ALL": "C.UTF-8"}
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("DOMICILE_", "LC_", "LANG"))} | {
+    "LC_ALL": "C.UTF-8"
+}
 MAC = "52:54:00:12:34:56"
 UUID = "c47e19d5-b25c-4581-8a95-fcb1cb02fd99"
 
 
 def small(name: str = "small", disk: str = "", memory: int = 64, extra: str = "") -> str:
-    image = f"<disk type='file'><driver name='qemu' type='raw'/><source file='{disk}'/><target dev='hda' bus='ide'/></disk>" if disk else ""
+    image = (
+        f"<disk type='file'><driver name='qemu' type='raw'/><source file='{disk}'/><target dev='hda' bus='ide'/></disk>"
+        if disk
+        else ""
+    )
     return (
         f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>{memory}</memory>"
         f"<os><type arch='x86_64' machine='pc'>hvm</type></os><devices>{image}"
@@ -100,12 +106,24 @@ def test_a_life(cli: Cli, guest: Guest) -> None:
 
 
 def test_refusals_are_lines_on_standard_error(shared: Cli) -> None:
-    for words in (["info", "none"], ["start", "none"], ["xml", "none"], ["rollback", "none", "1"], ["explain", "none"], ["undelete", "none"]):
+    for words in (
+        ["info", "none"],
+        ["start", "none"],
+        ["xml", "none"],
+        ["rollback", "none", "1"],
+        ["explain", "none"],
+        ["undelete", "none"],
+    ):
         done = shared.daemon.cli(*words, check=False)
         assert (done.returncode, done.stdout) == (1, ""), words
         assert len(done.stderr.splitlines()) == 1, done.stderr
         assert "none" in done.stderr
-    wrong = shared("define", "-", status=1, text_in="<domain type='qemu'>\n<name>x</name>\n<memory>0</memory>\n<vcpu>100000</vcpu>\n<os><type>hvm</type></os></domain>")
+    wrong = shared(
+        "define",
+        "-",
+        status=1,
+        text_in="<domain type='qemu'>\n<name>x</name>\n<memory>0</memory>\n<vcpu>100000</vcpu>\n<os><type>hvm</type></os></domain>",
+    )
     assert "line 3: memory" in wrong
     assert shared.json("list") == []
 
@@ -113,7 +131,13 @@ def test_refusals_are_lines_on_standard_error(shared: Cli) -> None:
 def test_history_diff_and_the_way_back(shared: Cli) -> None:
     nic = f"<interface type='user'><mac address='{MAC}'/></interface>"
     shared.define(small("past", extra=nic))
-    shared("define", "-", "--why", "more", text_in=small("past", memory=128, extra=nic).replace("<name>", f"<uuid>{uuid_of(shared, 'past')}</uuid><name>"))
+    shared(
+        "define",
+        "-",
+        "--why",
+        "more",
+        text_in=small("past", memory=128, extra=nic).replace("<name>", f"<uuid>{uuid_of(shared, 'past')}</uuid><name>"),
+    )
     first, second = shared.json("history", "past")[::-1]
     assert (second["revision"], second["why"], second["client"], second["changes"]) == (2, "more", "domicile", 2)
     assert first["revision"] == 1
@@ -141,14 +165,18 @@ def test_a_running_machine_is_compared_with_its_next_start(shared: Cli, guest: G
     xml = small("late", disk=str(guest.boot_sector)).replace("<name>", f"<uuid>{UUID}</uuid><name>")
     shared.define(xml)
     shared("start", "late")
-    assert "It runs as it was" in shared("define", "-", text_in=xml.replace("<memory unit='MiB'>64<", "<memory unit='MiB'>96<"))
+    assert "It runs as it was" in shared(
+        "define", "-", text_in=xml.replace("<memory unit='MiB'>64<", "<memory unit='MiB'>96<")
+    )
     assert "which runs" in shared("diff", "late")
     assert "at next start" in shared("list")
     assert "domicile diff late" in shared("info", "late")
 
 
 def test_finding(shared: Cli) -> None:
-    shared.define(small("found", disk="/srv/found.img", extra=f"<interface type='user'><mac address='{MAC}'/></interface>"))
+    shared.define(
+        small("found", disk="/srv/found.img", extra=f"<interface type='user'><mac address='{MAC}'/></interface>")
+    )
     shared.define(small("other", memory=128))
     for question in (
         [MAC], [MAC.upper()], ["mac", MAC], ["/srv/found.img"], ["disk", "/srv/found.img"], ["found"], ["memory<70000"], ["memory", "<", "70000"],
@@ -224,7 +252,9 @@ def test_an_edit_that_somebody_was_faster_than_is_refused_and_kept(shared: Cli, 
     shared.define(small("race"))
     editor = tmp_path / "editor"
     domicile = f"{PROGRAMS / 'domicile'} --root {shared.daemon.root}"
-    editor.write_text(f"#!/bin/sh\n{domicile} xml race | sed s/65536/81920/ > {tmp_path}/mine.xml\n{domicile} define {tmp_path}/mine.xml\nsed -i s/65536/98304/ \"$1\"\n")
+    editor.write_text(
+        f'#!/bin/sh\n{domicile} xml race | sed s/65536/81920/ > {tmp_path}/mine.xml\n{domicile} define {tmp_path}/mine.xml\nsed -i s/65536/98304/ "$1"\n'
+    )
     editor.chmod(0o755)
     edited = run_edit(shared, "race", str(editor), str(tmp_path))
     assert edited.returncode == 1, edited.stdout
@@ -233,7 +263,20 @@ def test_an_edit_that_somebody_was_faster_than_is_refused_and_kept(shared: Cli, 
 
 
 def test_create(shared: Cli, guest: Guest, tmp_path: Path) -> None:
-    words = ["create", "made", "--memory", "64M", "--machine", "pc", "--disk", f"{guest.boot_sector},bus=ide", "--disk", "8M,format=raw", "--graphics", "none"]
+    words = [
+        "create",
+        "made",
+        "--memory",
+        "64M",
+        "--machine",
+        "pc",
+        "--disk",
+        f"{guest.boot_sector},bus=ide",
+        "--disk",
+        "8M,format=raw",
+        "--graphics",
+        "none",
+    ]
     dry = shared(*words, "--dry-run", "--images", str(tmp_path))
     assert "<memory unit='MiB'>64</memory>" in dry
     assert shared.json("list") == []
@@ -256,7 +299,9 @@ def test_import(shared: Cli, tmp_path: Path) -> None:
     (qemu / "autostart").mkdir(parents=True)
     (qemu / "networks").mkdir()
     (qemu / "networks/default.xml").write_text("<network><name>default</name></network>")
-    warning = "<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\nOVERWRITTEN AND LOST.\n-->\n\n"
+    warning = (
+        "<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\nOVERWRITTEN AND LOST.\n-->\n\n"
+    )
     for name in ("one", "two"):
         (qemu / f"{name}.xml").write_text(warning + small(name))
     (qemu / "broken.xml").write_text("<domain type='qemu'><name>broken</name></domain>")
@@ -346,7 +391,9 @@ def test_the_console_ends_with_the_machine(cli: Cli, guest: Guest) -> None:
     cli.define(small("gone", disk=str(guest.boot_sector)))
     cli("start", "gone")
     words = [str(PROGRAMS / "domicile"), "--root", str(cli.daemon.root), "console", "gone"]
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+    with subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    ) as process:
         assert process.stderr is not None
         assert b"Connected" in process.stderr.readline()
         cli("destroy", "gone")
@@ -382,7 +429,9 @@ def test_list_is_quick(shared: Cli) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 def test_a_user_gets_a_session_daemon(tmp_path: Path) -> None:
     other = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    readable = subprocess.run([*other, "env", str(PROGRAMS / "domicile"), "--version"], capture_output=True, timeout=30, check=False)
+    readable = subprocess.run(
+        [*other, "env", str(PROGRAMS / "domicile"), "--version"], capture_output=True, timeout=30, check=False
+    )
     if readable.returncode:
         pytest.skip("another user cannot run this installation")
     home = Path("/tmp") / f"domicile-home-{os.getpid()}"

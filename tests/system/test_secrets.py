@@ -37,7 +37,11 @@ def test_nobody_finds_a_password_or_sees_it_change(daemon: Any, tmp_path: Any) -
     daemon.cli("define", str(path))
     changed = daemon.cli("diff", "pw", "1", "2").stdout
     assert "passwd" in changed and PASSWORD not in changed and "0ther" not in changed
-    for words in (("find", "devices/graphics/@passwd=0ther"), ("find", "devices/graphics/@passwd~."), ("find", "**=0ther")):
+    for words in (
+        ("find", "devices/graphics/@passwd=0ther"),
+        ("find", "devices/graphics/@passwd~."),
+        ("find", "**=0ther"),
+    ):
         assert "0ther" not in daemon.cli(*words, check=False).stdout
 
 

@@ -67,7 +67,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "error": ("error: ", "错误："),
     "cannot_read": ("cannot read {path}: {why}", "无法读取 {path}：{why}"),
     "cannot_write": ("cannot write {path}: {why}", "无法写入 {path}：{why}"),
-    "too_large": ("{path}: the document is too large; at most {most} MiB would be accepted", "{path}：文档过大，最多接受 {most} MiB"),
+    "too_large": (
+        "{path}: the document is too large; at most {most} MiB would be accepted",
+        "{path}：文档过大，最多接受 {most} MiB",
+    ),
     "no_daemon": (
         "no daemon answers at {socket}; start one with `domiciled`, or name its --root or --socket",
         "{socket} 处没有守护进程应答；请用 `domiciled` 启动，或用 --root、--socket 指定",

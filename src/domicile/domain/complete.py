@@ -22,10 +22,12 @@ from domicile.domain.rules import (
     defaults,
     devices,
     disks,
+    features,
     firmware,
     inactive,
     machine,
     numa,
+    sysinfo,
     together,
     unplanned,
 )
@@ -130,6 +132,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     defaults.memory(domain, c)
     defaults.tuning(domain, c)
     defaults.labels(domain)
+    sysinfo.settle(domain)
     inactive.forget_run(domain)
     defaults.processors(domain, c)
     controllers.number(lists, c)
@@ -158,12 +161,15 @@ def _fill(domain: Domain, c: Completion) -> None:
     defaults.lifecycle(domain, c)
     firmware.settle(domain, c)
     defaults.enlightenments(domain)
+    features.settle(domain, c)
     for family in FAMILIES:
         for device in getattr(lists, family.tag):
             family.check(device, c)
     memory.assign_slots(lists.of(memory.MemoryDevice), c)
     checks.whole(domain, c)
     numa.check(domain, c)
+    sysinfo.check(domain, c)
+    features.check(domain, c)
     together.check(domain, c)
     unplanned.tell(domain, c)
     if not c.found:

@@ -17,6 +17,7 @@ from domicile.domain.idmap import IdMap
 from domicile.domain.memory import Memory, Vcpu, Vcpus
 from domicile.domain.os import Os
 from domicile.domain.power import ON_CRASH, ON_LOCKFAILURE, ON_POWEROFF, Pm
+from domicile.domain.sysinfo import SYSINFO, FirmwareInfo, SmbiosInfo
 from domicile.domain.tuning import BlkioTune, CpuTune, MemoryBacking, MemTune, NumaTune, Resource
 from domicile.schema import field as f
 from domicile.schema.field import KEY
@@ -115,7 +116,9 @@ class Domain(Element):
         code=CONFIG_UNSUPPORTED,
     )
     id: int | None = f.attr("Its number while it runs.", "运行时的编号。", INT, effect="never")
-    name: str | None = f.leaf("Its name, unique on the host.", "名称，在主机上唯一。", NAME, effect="never", empty_code=NO_NAME)
+    name: str | None = f.leaf(
+        "Its name, unique on the host.", "名称，在主机上唯一。", NAME, effect="never", empty_code=NO_NAME
+    )
     uuid: str | None = f.leaf(
         "Its identity for ever.", "永久标识。", UUID, effect="never", guest=True, code=INTERNAL_ERROR
     )
@@ -138,7 +141,7 @@ class Domain(Element):
         "The host's scheduling of its disk traffic.", "主机对其磁盘流量的调度。", BlkioTune, effect="live"
     )
     memtune: MemTune | None = f.child(
-        "Limits on the host memory it takes.", "占用主机内存的上限。", MemTune, effect="live"
+        "Limits on the host memory it takes.", "占用主机内存的上限。", MemTune, effect="live", keep_empty=False
     )
     memoryBacking: MemoryBacking | None = f.child(
         "How its memory is held on the host.", "内存在主机上的存放方式。", MemoryBacking, keep_empty=False
@@ -158,8 +161,8 @@ class Domain(Element):
         "Which NUMA nodes of the host its memory is on.", "内存位于主机的哪些 NUMA 节点。", NumaTune
     )
     resource: Resource | None = f.child("The control group it is in.", "所在的控制组。", Resource)
-    sysinfo: list[Any] = f.children(
-        "What the guest reads about its maker.", "客户机读到的厂商信息。", VERBATIM, guest=True
+    sysinfo: list[SmbiosInfo | FirmwareInfo] = f.children(
+        "What the guest reads about its maker.", "客户机读到的厂商信息。", SYSINFO, guest=True
     )
     bootloader: str | None = f.leaf("Kept for Xen.", "为 Xen 保留。")
     bootloader_args: str | None = f.leaf("Kept for Xen.", "为 Xen 保留。")

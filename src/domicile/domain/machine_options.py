@@ -6,18 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.domain import flash
-from domicile.domain.cpu import Cpu
 from domicile.domain.domain import Domain
-from domicile.domain.features import Enlightenment, Hyperv, Kvm
-from domicile.domain.options import memory, numa
+from domicile.domain.options import chipset, clock, cpu, memory, numa, smbios
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need
 from domicile.plan.qemu import Item, Keyed, Option, Structured
-from domicile.schema.tree import steps
 
 Pairs = list[tuple[str, Any]]
-# libvirt's name of a CPU feature → QEMU's, where dashes are not the only difference.
-_FEATURES = {"pclmuldq": "pclmulqdq", "sse4_1": "sse4.1", "sse4_2": "sse4.2"}
 
 
 def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
@@ -25,7 +20,7 @@ def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     yield Keyed("-machine", tuple(_machine(domain, p)), origin="os/type")
     yield Keyed("-accel", tuple(_accelerator(domain, p)), origin="@type")
     if domain.cpu is not None:
-        yield Keyed("-cpu", tuple(_cpu(domain, domain.cpu, p)), origin="cpu")
+        yield Keyed("-cpu", tuple(cpu.model(domain, domain.cpu, p)), origin="cpu")
     if (
         domain.os is not None
         and domain.os.loader is not None
@@ -39,14 +34,18 @@ def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     yield from numa.nodes(domain, p)
     yield from _threads(domain)
     yield Option("-uuid", domain.uuid, origin="uuid")
+    yield from smbios.tables(domain)
+    yield from smbios.files(domain)
+    if domain.genid is not None:
+        props = {"driver": "vmgenid", "guid": domain.genid, "id": "vmgenid0"}
+        yield Structured("device", props, origin="genid")
     if not getattr(domain.devices, "graphics", ()):
         yield Option("-display", "none", origin="devices")
 
 
 def after_monitor(domain: Domain, p: Planning) -> Iterator[Item]:
     """Yield the options between the monitor and the devices: clock, power, boot, kernel."""
-    yield Keyed("-rtc", tuple(_rtc(domain)), origin="clock")
-    yield from _timers(domain, p)
+    yield from clock.clock(domain, p)
     yield Option("-no-shutdown", None, origin="on_poweroff")
     if not _acpi(domain) and _old_switches(p) and (p.x86 or p.arm_virt):
         yield Option("-no-acpi", None, origin="features")
@@ -56,6 +55,7 @@ def after_monitor(domain: Domain, p: Planning) -> Iterator[Item]:
             state = getattr(domain.pm, slot)
             if state is not None and state.enabled is not None and p.x86:
                 yield Keyed("-global", ((f"{chip}.{name}", 0 if state.enabled else 1),), origin="pm")
+    yield from chipset.chips(domain, p)
     yield Keyed("-boot", tuple(_boot(domain)), origin="os/boot")
     os = domain.os
     if os is not None:
@@ -97,16 +97,7 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
     yield "", p.machine
     yield "usb", False
     if features is not None:
-        if features.vmport is not None:
-            yield "vmport", features.vmport.state
-        if features.smm is not None:
-            yield "smm", features.smm.state is not False
-        if features.ps2 is not None and features.ps2.state is not None:
-            yield "i8042", features.ps2.state
-        if features.ioapic is not None and features.ioapic.driver is not None:
-            yield "kernel_irqchip", {"kvm": "on", "qemu": "split"}[features.ioapic.driver]
-        if features.gic is not None and features.gic.version is not None:
-            yield "gic-version", features.gic.version
+        yield from chipset.keys(features, p)
     yield from memory.machine(domain, p)
     yield from flash.machine(domain, p)
     if domain.os is not None and domain.os.bios is not None and domain.os.bios.useserial:
@@ -147,26 +138,6 @@ def _threads(domain: Domain) -> Iterator[Item]:
         yield Structured("object", {"qom-type": "iothread", "id": f"iothread{number}"}, origin="iothreads")
 
 
-def _rtc(domain: Domain) -> Iterator[tuple[str, Any]]:
-    clock = domain.clock
-    offset = clock.offset if clock is not None else "utc"
-    yield "base", "localtime" if offset in ("localtime", "timezone") else "utc"
-    for timer in clock.timer if clock is not None else ():
-        if timer.name == "rtc":
-            if timer.track is not None:
-                yield "clock", {"boot": "vm", "guest": "vm", "wall": "host", "realtime": "rt"}[timer.track]
-            if timer.tickpolicy == "catchup":
-                yield "driftfix", "slew"
-
-
-def _timers(domain: Domain, p: Planning) -> Iterator[Item]:
-    for timer in domain.clock.timer if domain.clock is not None else ():
-        if timer.name == "pit" and timer.tickpolicy in ("delay", "discard") and p.x86 and p.caps.has_device("kvm-pit"):
-            yield Keyed("-global", (("kvm-pit.lost_tick_policy", timer.tickpolicy),), origin="clock")
-        if timer.name == "hpet" and timer.present is False and _old_switches(p) and p.x86:
-            yield Option("-no-hpet", None, origin="clock")
-
-
 def _boot(domain: Domain) -> Iterator[tuple[str, Any]]:
     os = domain.os
     if os is not None and os.bootmenu is not None and os.bootmenu.enable is not None:
@@ -178,87 +149,6 @@ def _boot(domain: Domain) -> Iterator[tuple[str, Any]]:
     yield "strict", True
 
 
-def feature_name(name: str) -> str:
-    """Say a CPU feature as QEMU calls it."""
-    return _FEATURES.get(name, name.replace("_", "-"))
-
-
-def _cpu(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
-    names = {"host-passthrough": "host", "maximum": "max"}
-    if cpu.mode == "host-model":
-        host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
-        yield "", "host" if p.accel == "kvm" else host.model if host is not None else "max"
-    elif cpu.mode in names:
-        yield "", names[cpu.mode]
-        yield "migratable", cpu.migratable
-    else:
-        yield "", cpu.model.name if cpu.model is not None else "qemu64"
-    if cpu.model is not None and cpu.model.vendor_id:
-        yield "vendor", cpu.model.vendor_id
-    for feature in cpu.feature:
-        if feature.policy in ("force", "require"):
-            yield feature_name(feature.name or ""), True
-        elif feature.policy in ("disable", "forbid"):
-            yield feature_name(feature.name or ""), False
-        elif feature.policy == "optional" and _host_has(feature.name or "", p):
-            yield feature_name(feature.name or ""), True
-    for timer in domain.clock.timer if domain.clock is not None else ():
-        if timer.name == "kvmclock" and timer.present is not None:
-            yield "kvmclock", timer.present
-        if timer.name == "hypervclock" and timer.present:
-            yield "hv-time", True
-        if timer.name == "tsc" and timer.frequency:
-            yield "tsc-frequency", timer.frequency
-    features = domain.features
-    if features is not None:
-        if features.apic is not None and features.apic.eoi is not None:
-            yield "kvm-pv-eoi", features.apic.eoi
-        if features.pvspinlock is not None:
-            yield "kvm-pv-unhalt", features.pvspinlock.state
-        yield from _enlightenments(features.hyperv)
-        yield from _paravirtual(features.kvm)
-        if features.pmu is not None and features.pmu.state is not None:
-            yield "pmu", features.pmu.state
-
-
-def _paravirtual(kvm: Kvm | None) -> Iterator[tuple[str, Any]]:
-    if kvm is None:
-        return
-    if kvm.hidden is not None and kvm.hidden.state:
-        yield "kvm", False
-    if kvm.hint_dedicated is not None and kvm.hint_dedicated.state:
-        yield "kvm-hint-dedicated", True
-    if kvm.poll_control is not None and kvm.poll_control.state:
-        yield "kvm-poll-control", True
-    if kvm.pv_ipi is not None and kvm.pv_ipi.state:
-        yield "kvm-pv-ipi", True
-
-
-def _enlightenments(hyperv: Hyperv | None) -> Iterator[tuple[str, Any]]:
-    if hyperv is None:
-        return
-    if hyperv.mode == "passthrough":
-        yield "hv-passthrough", True
-    for step, declared, value in steps(hyperv):
-        if not isinstance(value, Enlightenment) or not value.state:
-            continue
-        if step == "spinlocks":
-            yield "hv-spinlocks", f"{value.retries or 4095:#x}"
-        elif step == "vendor_id":
-            yield "hv-vendor-id", value.value
-        else:
-            yield f"hv-{declared.name.replace('_', '-')}", True
-        for word in ("direct", "ext"):
-            more = value.direct if word == "direct" else value.extended
-            if more is not None and more.state:
-                yield f"hv-{declared.name}-{word}", True
-
-
-def _host_has(name: str, p: Planning) -> bool:
-    host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
-    return host is not None and host.props.get(feature_name(name)) is True
-
-
 def own_words(domain: Domain) -> Iterator[Item]:
     """Yield the arguments that the owner adds by hand."""
     if domain.qemu_commandline is not None:
@@ -267,9 +157,18 @@ def own_words(domain: Domain) -> Iterator[Item]:
                 yield Option(node.get("value"), None, origin="qemu:commandline")
 
 
+def core_dumps(domain: Domain) -> Iterator[Item]:
+    """Yield the device by which a crashed guest's kernel is found in a dump."""
+    wanted = domain.features.vmcoreinfo if domain.features is not None else None
+    if wanted is not None and wanted.state is not False:
+        yield Structured("device", {"driver": "vmcoreinfo"}, origin="features/vmcoreinfo")
+
+
 def own_variables(domain: Domain) -> dict[str, str]:
-    """Give the environment variables that the owner adds by hand."""
-    if domain.qemu_commandline is None:
-        return {}
-    nodes = [n for n in domain.qemu_commandline if isinstance(n.tag, str) and n.tag.endswith("}env")]
-    return {n.get("name"): n.get("value", "") for n in nodes if n.get("name")}
+    """Give the environment variables of QEMU: the time zone of its clock, and what the owner adds by hand."""
+    found = {}
+    if domain.clock is not None and domain.clock.offset == "timezone" and domain.clock.timezone:
+        found["TZ"] = domain.clock.timezone
+    nodes = domain.qemu_commandline if domain.qemu_commandline is not None else ()
+    variables = [n for n in nodes if isinstance(n.tag, str) and n.tag.endswith("}env")]
+    return found | {n.get("name"): n.get("value", "") for n in variables if n.get("name")}

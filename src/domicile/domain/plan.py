@@ -93,6 +93,8 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
     for kind in _CONTROLLERS:
         yield from _family("controller", [k for k in controllers if k.type == kind], p)
     for tag in (*ORDER, *_LATER):
+        if tag == "panic":
+            yield from machine_options.core_dumps(domain)
         yield from _family(tag, getattr(devices, tag, ()), p)
     yield from machine_options.own_words(domain)
     if p.host.settings.sandbox:

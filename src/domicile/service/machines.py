@@ -15,6 +15,7 @@ from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupport
 from domicile.devices.disk import Disk
 from domicile.domain import document, live
 from domicile.domain.domain import Domain
+from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import Plan, plan_domain
 from domicile.domain.rules import unplanned
 from domicile.host import chain
@@ -115,7 +116,7 @@ class Machines:
         spec = MachineSpec(
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=_policy(domain), paused=paused,
-            env=_environment(service.paths.machines), commands=render.commands(plan.items),
+            env=_environment(service.paths.machines) | own_variables(domain), commands=render.commands(plan.items),
         )  # fmt: skip
         try:
             claim = await service.in_store(service.store.claim, entry.uuid, self._host)

@@ -18,7 +18,9 @@ NAMES = [name for section in app.COMMANDS.values() for name in section]
 def run(*arguments: str, language: str = "en") -> str:
     words.use(language)
     try:
-        done = CliRunner().invoke(app.command(), [*arguments], obj=State(), prog_name="domicile", catch_exceptions=False)
+        done = CliRunner().invoke(
+            app.command(), [*arguments], obj=State(), prog_name="domicile", catch_exceptions=False
+        )
     finally:
         words.use("en")
     assert done.exit_code == 0, done.output

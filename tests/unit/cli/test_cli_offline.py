@@ -26,7 +26,12 @@ def this_host(core: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
             return core.caps if emulator in (None, core.caps.binary) and arch == "x86_64" else None
 
         def adapt(self, text: str, maps: dict[str, str], networks: frozenset[str] = frozenset()) -> Any:
-            return adapt(text, Surroundings(self.host, self.find, frozenset(), networks, lambda path: Path(path).exists(), "none", maps))
+            return adapt(
+                text,
+                Surroundings(
+                    self.host, self.find, frozenset(), networks, lambda path: Path(path).exists(), "none", maps
+                ),
+            )
 
     local = Local(core.host(), Kvm(False, True, "none"), tmp_path, {}, {})
     monkeypatch.setattr(offline.Local, "look", classmethod(lambda cls: local))
@@ -51,7 +56,9 @@ def test_a_good_document(capsys: pytest.CaptureFixture[str], tmp_path: Path, ske
 
 def test_every_problem_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
-    path.write_text("<domain type='qemu'>\n<name>a/b</name>\n<memory unit='ounces'>1</memory>\n<os><type>hvm</type></os>\n<vcpu>0</vcpu>\n</domain>")
+    path.write_text(
+        "<domain type='qemu'>\n<name>a/b</name>\n<memory unit='ounces'>1</memory>\n<os><type>hvm</type></os>\n<vcpu>0</vcpu>\n</domain>"
+    )
     ran = Ran(capsys, "check", str(path))
     assert ran.status == 1
     for line in (2, 3):
@@ -62,7 +69,9 @@ def test_every_problem_with_its_line(capsys: pytest.CaptureFixture[str], tmp_pat
     assert {p["line"] for p in answer["problems"]} >= {2, 3}
 
 
-def test_what_is_unknown_is_told_and_with_strict_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, sketch: Any) -> None:
+def test_what_is_unknown_is_told_and_with_strict_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, sketch: Any
+) -> None:
     path = tmp_path / "a.xml"
     path.write_text(sketch(body="<toaster/>"))
     ran = Ran(capsys, "check", str(path))
@@ -71,7 +80,10 @@ def test_what_is_unknown_is_told_and_with_strict_refused(capsys: pytest.CaptureF
     assert Ran(capsys, "check", "--strict", str(path)).status == 1
 
 
-@pytest.mark.parametrize("text", ["", "<domain", "<network/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><domain>&b;</domain>", "\0", "<domain type='qemu'/>"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "<domain", "<network/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><domain>&b;</domain>", "\0", "<domain type='qemu'/>"],
+)
 def test_what_is_no_domain(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.xml"
     path.write_text(text)
@@ -124,7 +136,9 @@ def test_explaining_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, s
     assert "toaster" in missing.err
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["list", "--nonsense"], ["show", "vm", "x"], ["define"], ["--lang", "fr", "list"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["list", "--nonsense"], ["show", "vm", "x"], ["define"], ["--lang", "fr", "list"]]
+)
 def test_what_is_not_understood_is_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     ran = Ran(capsys, *arguments)
     assert ran.status == 2
@@ -132,7 +146,9 @@ def test_what_is_not_understood_is_2(capsys: pytest.CaptureFixture[str], argumen
     assert ran.err.startswith("domicile: error: ")
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["info", "a"], ["start", "a"], ["find", "a"], ["xml", "a"], ["define", str(MYVM)]])
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["info", "a"], ["start", "a"], ["find", "a"], ["xml", "a"], ["define", str(MYVM)]]
+)
 def test_no_daemon_is_one_line_and_1(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     ran = Ran(capsys, *arguments)
     assert (ran.status, ran.out) == (1, "")

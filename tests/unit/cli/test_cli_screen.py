@@ -7,7 +7,9 @@ import pytest
 from domicile.cli import screen
 
 
-@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("虚拟机", 6), ("\033[1mabc\033[0m", 3), ("e\u0301", 1), ("", 0)])
+@pytest.mark.parametrize(
+    ("text", "columns"), [("abc", 3), ("虚拟机", 6), ("\033[1mabc\033[0m", 3), ("e\u0301", 1), ("", 0)]
+)
 def test_columns(text: str, columns: int) -> None:
     assert screen.wide(text) == columns
 
@@ -18,13 +20,25 @@ def test_a_table_stands_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (10 * 2**30, "10 GiB"), (2**40 * 3000, "3000 TiB"), (468 * 2**20, "468 MiB")]
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (10 * 2**30, "10 GiB"),
+        (2**40 * 3000, "3000 TiB"),
+        (468 * 2**20, "468 MiB"),
+    ],
 )
 def test_sizes(count: int, text: str) -> None:
     assert screen.size(count) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3700, "1 h 1 min"), (90000, "1 d 1 h"), (86400, "1 d")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3700, "1 h 1 min"), (90000, "1 d 1 h"), (86400, "1 d")],
+)
 def test_spans(seconds: float, text: str) -> None:
     assert screen.span(seconds) == text
 

@@ -32,7 +32,9 @@ def said() -> dict[str, set[str]]:
     for module in MODULES:
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say" and node.args:
-                keys = [n.value for n in ast.walk(node.args[0]) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+                keys = [
+                    n.value for n in ast.walk(node.args[0]) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                ]
                 if isinstance(node.args[0], ast.Constant | ast.IfExp):
                     for key in keys:
                         given = {word.arg for word in node.keywords if word.arg is not None}
@@ -62,7 +64,9 @@ def test_keys_made_of_parts_are_there() -> None:
 
     made = [f"state_{name}" for name in _STATES] + [f"section_{name}" for name in COMMANDS]
     made += [f"kind_{name}" for name in ("define", "edit", "import", "rollback", "rename", "undefine", "undelete")]
-    made += [f"x_safe_{name}" for name in ("yes", "care", "no")] + [f"x_when_{name}" for name in ("live", "start", "never")]
+    made += [f"x_safe_{name}" for name in ("yes", "care", "no")] + [
+        f"x_when_{name}" for name in ("live", "start", "never")
+    ]
     made += [f"d_{name}" for name in ("good", "note", "bad")]
     assert set(made) <= set(words.WORDS)
 

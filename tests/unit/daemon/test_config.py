@@ -42,7 +42,9 @@ def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
 
 def test_what_is_said_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "domicile.toml"
-    path.write_text('[qemu]\nuser = "nobody"\nvnc_listen = "::1"\n[networks]\ndefault = "virbr0"\n[sockets]\nmode = "0770"\n')
+    path.write_text(
+        '[qemu]\nuser = "nobody"\nvnc_listen = "::1"\n[networks]\ndefault = "virbr0"\n[sockets]\nmode = "0770"\n'
+    )
     config = load(path)
     assert (config.qemu.user, config.settings.vnc_listen, config.networks, config.sockets.mode) == (
         "nobody",

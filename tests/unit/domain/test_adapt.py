@@ -18,12 +18,21 @@ Adapt = Callable[..., Adapted]
 
 @pytest.fixture
 def adapted(core: Any) -> Adapt:
-    def run(text: str, *, bridges: tuple[str, ...] = (), files: tuple[str, ...] = (), networks: tuple[str, ...] = (), **maps: str) -> Adapted:
+    def run(
+        text: str,
+        *,
+        bridges: tuple[str, ...] = (),
+        files: tuple[str, ...] = (),
+        networks: tuple[str, ...] = (),
+        **maps: str,
+    ) -> Adapted:
         def find(emulator: str | None, arch: str) -> Any:
             return core.caps if emulator in (None, core.caps.binary) and arch == "x86_64" else None
 
         pairs = {key: value for key, _, value in (pair.partition("=") for pair in maps.values())}
-        around = Surroundings(core.host(), find, frozenset(bridges), frozenset(networks), lambda path: path in files, "no vmx", pairs)
+        around = Surroundings(
+            core.host(), find, frozenset(bridges), frozenset(networks), lambda path: path in files, "no vmx", pairs
+        )
         return adapt(text, around)
 
     return run
@@ -137,7 +146,8 @@ def test_the_nearest_machine(core: Any, name: str, near: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("Skylake-Client-IBRS", "Westmere"), ("EPYC-Milan", "Opteron_G2"), ("Penryn", "Conroe"), ("pentium9", None)]
+    ("name", "near"),
+    [("Skylake-Client-IBRS", "Westmere"), ("EPYC-Milan", "Opteron_G2"), ("Penryn", "Conroe"), ("pentium9", None)],
 )
 def test_the_nearest_cpu(core: Any, name: str, near: str | None) -> None:
     found = nearest.cpu(core.caps, name, False)

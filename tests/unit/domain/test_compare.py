@@ -15,7 +15,10 @@ NIC = "<interface type='user'><mac address='52:54:00:00:00:{0}'/><model type='{1
 @pytest.fixture
 def changes(core: Any, sketch: Any) -> Any:
     def compared(old: str, new: str, **options: Any) -> list[Change]:
-        texts = (sketch(devices, name="vm", body="<uuid>c47e19d5-b25c-4581-8a95-fcb1cb02fd04</uuid>", **options) for devices in (old, new))
+        texts = (
+            sketch(devices, name="vm", body="<uuid>c47e19d5-b25c-4581-8a95-fcb1cb02fd04</uuid>", **options)
+            for devices in (old, new)
+        )
         return compare(*(core.complete(text).domain for text in texts))
 
     return compared
@@ -64,7 +67,9 @@ def test_cards_are_known_by_their_mac(changes: Any) -> None:
 
 def test_memory_says_its_path_and_its_words(core: Any, sketch: Any) -> None:
     old, new = (
-        core.complete(sketch(memory=f"<memory>{kib}</memory>", body="<uuid>c47e19d5-b25c-4581-8a95-fcb1cb02fd04</uuid>")).domain
+        core.complete(
+            sketch(memory=f"<memory>{kib}</memory>", body="<uuid>c47e19d5-b25c-4581-8a95-fcb1cb02fd04</uuid>")
+        ).domain
         for kib in (65536, 131072)
     )
     memory, current = compare(old, new)

@@ -12,6 +12,9 @@ from domicile.domain.os import Boot
 from domicile.domain.rules import numa as numas
 from domicile.plan.facts import Completion
 
+#: From here on a limit is none.
+UNLIMITED_KIB = 2**53 - 1
+
 
 def memory(domain: Domain, c: Completion) -> None:
     """Bring all amounts to KiB."""
@@ -57,6 +60,8 @@ def tuning(domain: Domain, c: Completion) -> None:
         for slot in ("hard_limit", "soft_limit", "min_guarantee", "swap_hard_limit"):
             amount: Memory | None = getattr(limits, slot)
             wrong = amount.normalise() if amount is not None else None
+            if amount is not None and wrong is None and (amount.value or 0) >= UNLIMITED_KIB:
+                setattr(limits, slot, None)
             if wrong is not None:
                 c.problem(amount, f"element '{slot}' has the {wrong}", "an amount in bytes, KiB, MiB, GiB, TiB")
     placement = domain.numatune.memory if domain.numatune is not None else None

@@ -31,7 +31,7 @@ class Gap:
     refused: bool
 
 
-_TUNING = ("blkiotune", "memtune", "cputune", "resource", "perf", "keywrap", "sysinfo", "seclabel")
+_TUNING = ("blkiotune", "memtune", "cputune", "resource", "perf", "keywrap", "seclabel")
 _INTERFACE = ("bandwidth", "port", "route", "script", "downscript", "coalesce", "guest")
 
 
@@ -44,6 +44,9 @@ def gaps(domain: Domain) -> Iterator[Gap]:
         yield Gap(domain, "launchSecurity", "<launchSecurity>", True)
     if domain.vcpu is not None and domain.vcpu.cpuset is not None:
         yield Gap(domain.vcpu, "cpuset", "attribute 'cpuset' of <vcpu>", False)
+    smbios = domain.os.smbios if domain.os is not None else None
+    if smbios is not None and smbios.mode == "host":
+        yield Gap(smbios, "mode", "SMBIOS mode 'host'", True)
     placed = domain.numatune.memory if domain.numatune is not None else None
     if placed is not None and placed.mode == "restrictive":
         yield Gap(placed, "mode", "mode 'restrictive' of <numatune>", False)

@@ -1,0 +1,132 @@
+"""The virtual CPU in QEMU's words. Called by domain/machine_options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from domicile.domain.cpu import Cpu
+from domicile.domain.domain import Domain
+from domicile.domain.features import Enlightenment, Hyperv, Kvm
+from domicile.plan.facts import Planning
+from domicile.schema.tree import steps
+
+# libvirt's name of a CPU feature → QEMU's, where dashes are not the only difference.
+_FEATURES = {"pclmuldq": "pclmulqdq", "sse4_1": "sse4.1", "sse4_2": "sse4.2"}
+
+
+def feature_name(name: str) -> str:
+    """Say a CPU feature as QEMU calls it."""
+    return _FEATURES.get(name, name.replace("_", "-"))
+
+
+def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of ``-cpu``."""
+    names = {"host-passthrough": "host", "maximum": "max"}
+    if cpu.mode == "host-model":
+        host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
+        yield "", "host" if p.accel == "kvm" else host.model if host is not None else "max"
+    elif cpu.mode in names:
+        yield "", names[cpu.mode]
+        yield "migratable", cpu.migratable
+    else:
+        yield "", cpu.model.name if cpu.model is not None else "qemu64"
+    yield from _caches(cpu)
+    yield from _width(cpu)
+    yield from _deprecated(cpu, p)
+    if cpu.model is not None and cpu.model.vendor_id:
+        yield "vendor", cpu.model.vendor_id
+    for feature in cpu.feature:
+        if feature.policy in ("force", "require"):
+            yield feature_name(feature.name or ""), True
+        elif feature.policy in ("disable", "forbid"):
+            yield feature_name(feature.name or ""), False
+        elif feature.policy == "optional" and _host_has(feature.name or "", p):
+            yield feature_name(feature.name or ""), True
+    for timer in domain.clock.timer if domain.clock is not None else ():
+        if timer.name == "kvmclock" and timer.present is not None:
+            yield "kvmclock", timer.present
+        if timer.name == "hypervclock" and timer.present:
+            yield "hv-time", True
+        if timer.name == "tsc" and timer.frequency:
+            yield "tsc-frequency", timer.frequency
+    features = domain.features
+    if features is not None:
+        if features.apic is not None and features.apic.eoi is not None:
+            yield "kvm-pv-eoi", features.apic.eoi
+        if features.pvspinlock is not None:
+            yield "kvm-pv-unhalt", features.pvspinlock.state
+        yield from _enlightenments(features.hyperv)
+        yield from _paravirtual(features.kvm)
+        if features.pmu is not None and features.pmu.state is not None:
+            yield "pmu", features.pmu.state
+
+
+def _caches(cpu: Cpu) -> Iterator[tuple[str, Any]]:
+    cache = cpu.cache
+    if cache is None:
+        return
+    if cache.mode == "passthrough":
+        yield "host-cache-info", True
+    elif cpu.mode in ("host-passthrough", "maximum"):
+        yield "host-cache-info", False
+    yield "l3-cache", cache.mode == "emulate"
+
+
+def _width(cpu: Cpu) -> Iterator[tuple[str, Any]]:
+    width = cpu.maxphysaddr
+    if width is None:
+        return
+    if width.mode == "passthrough":
+        yield "host-phys-bits", True
+        yield "host-phys-bits-limit", width.limit
+    elif width.bits:
+        yield "phys-bits", width.bits
+    else:
+        yield "host-phys-bits", False
+
+
+def _deprecated(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
+    host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
+    if cpu.deprecated_features is not None and host is not None:
+        for name in sorted(host.deprecated):
+            yield name, cpu.deprecated_features
+
+
+def _paravirtual(kvm: Kvm | None) -> Iterator[tuple[str, Any]]:
+    if kvm is None:
+        return
+    if kvm.hidden is not None and kvm.hidden.state:
+        yield "kvm", False
+    if kvm.hint_dedicated is not None and kvm.hint_dedicated.state:
+        yield "kvm-hint-dedicated", True
+    if kvm.poll_control is not None and kvm.poll_control.state:
+        yield "kvm-poll-control", True
+    # Guests have it unless told otherwise.
+    if kvm.pv_ipi is not None and kvm.pv_ipi.state is False:
+        yield "kvm-pv-ipi", False
+
+
+def _enlightenments(hyperv: Hyperv | None) -> Iterator[tuple[str, Any]]:
+    if hyperv is None:
+        return
+    if hyperv.mode == "passthrough":
+        yield "hv-passthrough", True
+    for step, declared, value in steps(hyperv):
+        if not isinstance(value, Enlightenment) or not value.state:
+            continue
+        if step == "spinlocks":
+            yield "hv-spinlocks", f"{value.retries or 4095:#x}"
+        elif step == "vendor_id":
+            yield "hv-vendor-id", value.value
+        else:
+            yield f"hv-{declared.name.replace('_', '-')}", True
+        for word in ("direct", "ext"):
+            more = value.direct if word == "direct" else value.extended
+            if more is not None and more.state:
+                yield f"hv-{declared.name}-{word}", True
+
+
+def _host_has(name: str, p: Planning) -> bool:
+    host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
+    return host is not None and host.props.get(feature_name(name)) is True

@@ -1,0 +1,43 @@
+"""Features of the machine: settled where only named, checked where they need another. Called by domain/complete."""
+
+from __future__ import annotations
+
+from domicile.domain.domain import Domain
+from domicile.domain.memory import Memory
+from domicile.plan.facts import Completion
+
+_NAMED = ("hap", "pmu", "vmport", "pvspinlock", "vmcoreinfo")
+
+
+def settle(domain: Domain, c: Completion) -> None:
+    """Turn on what is named and no more."""
+    for slot in _NAMED:
+        switch = getattr(domain.features, slot, None)
+        if switch is not None and switch.state is None:
+            c.default(switch, "state", True, "it is named", "已列出即为开启")
+
+
+def check(domain: Domain, c: Completion) -> None:
+    """Find features that this emulator, machine or another feature does not allow."""
+    features = domain.features
+    if features is None:
+        return
+    ps2, vmport = features.ps2, features.vmport
+    if ps2 is not None and ps2.state is not None:
+        if not c.x86 or c.caps.version < (7, 0, 0):
+            c.problem(ps2, "the state of feature 'ps2' cannot be chosen with this emulator", "no <ps2>", "@state")
+        elif ps2.state is False and vmport is not None and vmport.state:
+            c.problem(vmport, "feature 'vmport' needs feature 'ps2'", "ps2 on, or vmport off", "@state")
+    tseg = features.smm.tseg if features.smm is not None else None
+    if tseg is not None and tseg.value is not None:
+        size = Memory(unit=tseg.unit or "MiB", value=tseg.value)
+        if not c.q35:
+            c.problem(tseg, f"'tseg' is not in machine type '{c.machine}'", "a q35 machine, or no <tseg>")
+        elif size.normalise() is None and (size.value or 0) % 1024:
+            c.problem(tseg, f"'tseg' has {tseg.value} {tseg.unit or 'MiB'}", "whole MiB")
+    cpu = domain.cpu
+    if cpu is not None and cpu.deprecated_features is not None:
+        host = c.caps.host_cpu.get("kvm" if c.accel == "kvm" else "tcg")
+        if host is None or not host.deprecated:
+            what = "deprecated features of the CPU cannot be chosen together with this emulator"
+            c.problem(cpu, what, "no attribute 'deprecated_features'", "@deprecated_features")
