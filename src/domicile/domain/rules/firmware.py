@@ -53,7 +53,7 @@ def _by_hand(domain: Domain, os: Os, loader: Loader, c: Completion) -> None:
         what = f"element 'feature' of 'firmware' stands beside the <loader> '{loader.path}', of which nothing is known"
         c.problem(os.firmware_features, what, "an image that a description names, or firmware='efi'")
     if loader.format is None:
-        c.default(loader, "format", "raw", "the usual format", "通常的格式")
+        _format(loader, "format", "raw", ("the usual format", "通常的格式"), c)
     template = OLD_PAIRS.get(loader.path or "")
     if template and _keeps_variables(loader) and (os.nvram is None or (os.nvram.local and not os.nvram.template)):
         if os.nvram is None:
@@ -143,13 +143,15 @@ def _take(domain: Domain, os: Os, firmware: Firmware, c: Completion) -> None:
         os.loader = Loader()
         c.add(os.loader, *why)
     loader, flash = os.loader, firmware.device == "flash"
-    values: dict[str, Any] = {"path": firmware.path, "type": "pflash" if flash else "rom", "format": firmware.format}
+    values: dict[str, Any] = {"path": firmware.path, "type": "pflash" if flash else "rom"}
     if flash:
         values |= {"readonly": True, "stateless": True if firmware.mode == "stateless" else None}
         values["secure"] = True if firmware.secure else None
     for slot, value in values.items():
         if value is not None and getattr(loader, slot) in (None, ""):
             c.default(loader, slot, value, *why)
+    if loader.format is None:
+        _format(loader, "format", firmware.format, why, c)
     if flash and firmware.secure:
         _system_management(domain, c)
     if flash and firmware.mode == "split":
@@ -165,9 +167,9 @@ def _template(nvram: Nvram, firmware: Firmware, why: tuple[str, str], c: Complet
         if not nvram.template:
             c.default(nvram, "template", firmware.template, *why)
         if nvram.templateFormat is None:
-            c.default(nvram, "templateFormat", firmware.template_format, *why)
+            _format(nvram, "templateFormat", firmware.template_format, why, c)
     if nvram.format is None or (nvram.format != firmware.template_format and not nvram.place and nvram.local):
-        c.default(nvram, "format", firmware.template_format, *why)
+        _format(nvram, "format", firmware.template_format, why, c)
 
 
 def _record(os: Os, firmware: Firmware, why: tuple[str, str], c: Completion) -> None:
@@ -194,6 +196,12 @@ def _system_management(domain: Domain, c: Completion) -> None:
         c.default(domain.features, "smm", Smm(state=True), *why)
 
 
+def _format(element: Loader | Nvram, slot: str, value: str, why: tuple[str, str], c: Completion) -> None:
+    """Write a format down; before libvirt 9.2 there was but one, and no word for it."""
+    if value != "raw" or getattr(element, slot) is not None or c.host.libvirt >= (9, 2):
+        c.default(element, slot, value, *why)
+
+
 def _keeps_variables(loader: Loader) -> bool:
     return loader.type == "pflash" and loader.readonly is True and not loader.stateless
 
@@ -208,10 +216,10 @@ def _variables(domain: Domain, os: Os, c: Completion) -> None:
         c.add(os.nvram, "the firmware keeps variables", "固件需保存变量")
     nvram = os.nvram
     if nvram.template and nvram.templateFormat is None:
-        c.default(nvram, "templateFormat", "raw", "the usual format", "通常的格式")
+        _format(nvram, "templateFormat", "raw", ("the usual format", "通常的格式"), c)
     if nvram.format is None:
         fmt = nvram.templateFormat or loader.format or "raw"
-        c.default(nvram, "format", fmt, "the format of its template", "与模板格式相同")
+        _format(nvram, "format", fmt, ("the format of its template", "与模板格式相同"), c)
     if nvram.place or nvram.type not in (None, "file"):
         return
     path = f"{c.host.directories.nvram}/{domain.name}_VARS.{'qcow2' if nvram.format == 'qcow2' else 'fd'}"

@@ -101,6 +101,6 @@ def settled(domain: Domain, os: Os, c: Completion) -> None:
     if uefi and c.x86 and (features is None or not features.acpi):
         c.problem(os, "UEFI on this architecture needs <acpi/> in <features>", "<features><acpi/></features>")
     nvram = os.nvram
-    if nvram is not None and nvram.template and nvram.format != nvram.templateFormat:
+    if nvram is not None and nvram.template and (nvram.format or "raw") != (nvram.templateFormat or "raw"):
         what = f"<nvram> has the format '{nvram.format}', its template '{nvram.templateFormat}'"
         c.problem(nvram, what, "the same format", "@format")
