@@ -1,0 +1,93 @@
+"""The installed QEMU takes what NUMA nodes, memory backing and system information are planned as."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from guests import QEMU
+
+from domicile.host.fulfil import Host
+from domicile.plan.host import Directories
+from domicile.qemu import render
+from domicile.runtime.start import MachineSpec, start
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(QEMU is None, reason="no QEMU here")]
+
+DOMAIN = """
+<domain type='qemu'>
+  <name>nodes</name>
+  <uuid>6f1c0000-0000-4000-8000-000000000092</uuid>
+  <genid>43dc0cf8-809b-4adb-9bea-a9abb5f3d90e</genid>
+  <maxMemory slots='4' unit='GiB'>1</maxMemory>
+  <memoryBacking>
+    <source type='{source}'/>
+    <access mode='shared'/>
+  </memoryBacking>
+  <vcpu>4</vcpu>
+  <numatune><memory mode='strict' nodeset='0'/></numatune>
+  <sysinfo type='smbios'>
+    <system><entry name='manufacturer'>Domicile, of test</entry></system>
+    <oemStrings><entry>one</entry></oemStrings>
+  </sysinfo>
+  <sysinfo type='fwcfg'><entry name='opt/com.example/name'>value</entry></sysinfo>
+  <os><type arch='x86_64' machine='q35'>hvm</type><smbios mode='sysinfo'/></os>
+  <features><acpi/><vmcoreinfo/><pmu state='off'/></features>
+  <cpu mode='maximum'>
+    <cache mode='emulate' level='3'/>
+    <maxphysaddr mode='emulate' bits='40'/>
+    <numa>
+      <cell cpus='0-1' memory='64' unit='MiB'>
+        <distances><sibling id='1' value='21'/></distances>
+        <cache level='1' associativity='direct' policy='writeback'>
+          <size value='10' unit='KiB'/><line value='8' unit='B'/>
+        </cache>
+      </cell>
+      <cell cpus='2-3' memory='64' unit='MiB' memAccess='private'/>
+      <interconnects>
+        <latency initiator='0' target='0' type='access' value='5'/>
+        <latency initiator='0' target='0' cache='1' type='access' value='2'/>
+        <bandwidth initiator='0' target='0' type='access' value='200' unit='MiB'/>
+        <bandwidth initiator='0' target='0' cache='1' type='access' value='400' unit='MiB'/>
+      </interconnects>
+    </numa>
+  </cpu>
+  <clock offset='absolute' start='86400'/>
+  <devices>
+    <memory model='dimm'><target><size unit='MiB'>64</size><node>1</node></target></memory>
+  </devices>
+</domain>"""
+
+
+@pytest.mark.parametrize("source", ["memfd", "file", "anonymous"])
+def test_qemu_starts_a_guest_with_nodes(core: Any, tmp_path: Path, source: str) -> None:
+    plan = core.plan(DOMAIN.format(source=source), directories=Directories(ram=str(tmp_path / "ram")))
+    words = [str(QEMU)]
+    for argument in render.command_line(plan.items, core.caps.version):
+        words += argument.words
+
+    async def script() -> None:
+        log = tmp_path / "vm.log"
+        spec = MachineSpec("u", "nodes", 1, words, tmp_path / "vm", log, list(plan.needs), paused=True)
+        machine = await start(spec, Host(), lambda _event: None)
+        try:
+            pieces = {piece["id"]: piece for piece in await machine.qmp("query-memdev")}
+            assert {name: piece["size"] >> 20 for name, piece in pieces.items()} == {
+                "ram-node0": 64,
+                "ram-node1": 64,
+                "memdimm0": 64,
+            }
+            assert pieces["ram-node0"]["share"] is True
+            assert pieces["ram-node1"]["share"] is False
+            assert pieces["ram-node0"]["host-nodes"] == [0]
+            nodes = [cpu["props"]["node-id"] for cpu in await machine.qmp("query-hotpluggable-cpus")]
+            assert sorted(nodes) == [0, 0, 1, 1]
+        finally:
+            await machine.destroy()
+
+    asyncio.run(script())
