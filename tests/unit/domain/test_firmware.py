@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from domicile.domain import document
+from domicile.domain.rules import unplanned
+
 GUEST = """<domain type='qemu'><name>vm</name><memory>262144</memory>
 <os{attribute}><type arch='x86_64' machine='{machine}'>hvm</type>{inner}</os>{outer}{features}</domain>"""
 
@@ -113,3 +116,12 @@ def test_variables_on_the_network_are_asked_for_there(core: Any) -> None:
     nodes = [" ".join(a.words) for a in core.arguments(guest(source)) if "pflash1-storage" in " ".join(a.words)]
     assert '"driver":"nbd"' in nodes[0] and '"host":"h","port":"10809"' in nodes[0]
     assert [need.path for need in core.plan(guest(source)).needs] == ["/usr/share/OVMF/OVMF_CODE_4M.ms.fd"]
+
+
+@pytest.mark.parametrize(
+    "given", [guest(), guest("<loader type='pflash' readonly='yes'>/srv/code</loader>", firmware="")]
+)
+def test_a_definition_from_before_the_choice_does_not_start_with_another_firmware(core: Any, given: str) -> None:
+    before, _ = document.read(given)
+    assert [gap.refused for gap in unplanned.gaps(before)] == [True]
+    assert list(unplanned.gaps(core.complete(given).domain)) == []

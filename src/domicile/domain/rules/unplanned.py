@@ -65,6 +65,14 @@ def _firmware(domain: Domain) -> Iterator[Gap]:
     os = domain.os
     if os is None:
         return
+    loader = os.loader
+    # Definitions that were stored before firmware was chosen.
+    if os.firmware is not None and (loader is None or not loader.path):
+        yield Gap(os, "firmware", f"firmware '{os.firmware}' without an image chosen (define the domain again)", True)
+    elif (
+        loader is not None and loader.type == "pflash" and loader.readonly and not loader.stateless and os.nvram is None
+    ):
+        yield Gap(os, "loader", "a <loader> of type 'pflash' without <nvram> (define the domain again)", True)
     if os.nvram is not None and os.nvram.type is not None and os.nvram.source is not None:
         yield from _source(os.nvram.type, os.nvram.source, "<nvram>")
 
