@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from domicile.domain import document
-from domicile.domain.rules import unplanned
+from domicile.domain.rules import firmware, unplanned
+from domicile.plan.facts import Completion
 
 GUEST = """<domain type='qemu'><name>vm</name><memory>262144</memory>
 <os{attribute}><type arch='x86_64' machine='{machine}'>hvm</type>{inner}</os>{outer}{features}</domain>"""
@@ -125,3 +126,13 @@ def test_a_definition_from_before_the_choice_does_not_start_with_another_firmwar
     before, _ = document.read(given)
     assert [gap.refused for gap in unplanned.gaps(before)] == [True]
     assert list(unplanned.gaps(core.complete(given).domain)) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [(guest(firmware=""), 1), (guest("<loader type='pflash'>/x</loader>", firmware=""), 0)]
+)
+def test_acpi_on_arm_needs_uefi(core: Any, given: str, found: int) -> None:
+    domain, _ = document.read(given)
+    c = Completion("aarch64", "virt-9.0", "qemu", "hvm", core.caps, core.host())
+    firmware.settle(domain, c)
+    assert [step for _, step, _ in c.found] == ["acpi"] * found

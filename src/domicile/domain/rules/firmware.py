@@ -23,7 +23,10 @@ _SEV_ES = 4
 def settle(domain: Domain, c: Completion) -> None:
     """Choose the firmware and fill in where its image and its variables are."""
     os = domain.os
-    if os is None or not checks.given(os, c):
+    if os is None:
+        return
+    checks.tables_have_uefi(domain, os, c)
+    if not checks.given(os, c):
         return
     if os.firmware is not None:
         found = next(_matching(domain, os, os.firmware, c), None)

@@ -85,6 +85,14 @@ def _tables(os: Os, c: Completion) -> None:
         seen.add(kind or "")
 
 
+def tables_have_uefi(domain: Domain, os: Os, c: Completion) -> None:
+    """On ARM only UEFI hands ACPI's tables to the guest."""
+    flash = os.loader is not None and os.loader.type == "pflash"
+    asked = domain.features is not None and domain.features.acpi
+    if c.arm_virt and c.arch == "aarch64" and asked and os.firmware != "efi" and not flash:
+        c.problem(domain.features, "<acpi/> on this architecture needs UEFI", "firmware='efi', or no <acpi/>", "acpi")
+
+
 def settled(domain: Domain, os: Os, c: Completion) -> None:
     """Check what was chosen against the machine."""
     loader, features = os.loader, domain.features
