@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from domicile.devices.channel import Channel
 from domicile.devices.console import Console
 from domicile.devices.disk import Disk
+from domicile.devices.disk.complete import layers, sources
 from domicile.devices.disk.model import BackingStore
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.graphics.plan import show_run
@@ -47,14 +48,22 @@ def document(
     p = planning(domain, caps, host, number)
     for graphics in devices.of(Graphics):
         show_run(graphics, p, dict(ports))
-    layers = sum(1 for disk in devices.of(Disk) if disk.source is not None)
     for disk in devices.of(Disk):
         if disk.source is not None:
-            disk.source.index = layers
-            layers -= 1
+            _layers(disk)
             if disk.backingStore is None:
                 disk.backingStore = BackingStore()
     return domain
+
+
+def _layers(disk: Disk) -> None:
+    """Show the layers' numbers where they belong: on the top's source, and on each <backingStore> below."""
+    for layer in layers(disk):
+        if layer.source is not None:
+            layer.index, layer.source.index = layer.source.index, None
+    for _, source in sources(disk):
+        if source is not disk.source:
+            source.index = None
 
 
 def _terminal(device: CharDevice, ptys: Mapping[str, str]) -> None:

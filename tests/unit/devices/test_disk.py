@@ -97,7 +97,7 @@ def test_limits_are_set_before_the_guest_runs(core: Any, sketch: Any) -> None:
     limits = "<iotune><total_bytes_sec>5</total_bytes_sec><total_bytes_sec_max>9</total_bytes_sec_max></iotune>"
     found = [item for item in core.plan(sketch(disk(more=limits))).items if isinstance(item, Command)]
     assert [(one.execute, one.arguments["id"], one.arguments["bps"], one.arguments["bps_max"]) for one in found] == [
-        ("block_set_io_throttle", "virtio-disk0", 5, 9)
+        ("block_set_io_throttle", "/machine/peripheral/virtio-disk0/virtio-backend", 5, 9)
     ]
 
 

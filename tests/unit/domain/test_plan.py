@@ -135,7 +135,7 @@ def test_the_document_while_it_runs(core: Any) -> None:
     assert tree.xpath("string(devices/serial/source/@path)") == "/dev/pts/9"
     assert tree.xpath("string(devices/console/@tty)") == "/dev/pts/9"
     assert tree.xpath("string(devices/interface/target/@dev)") == "vnet3"
-    assert tree.xpath("string(devices/disk[1]/source/@index)") == "1"
+    assert tree.xpath("string(devices/disk[1]/source/@index)") == "2"
     assert all(
         node.find("alias") is not None for node in tree.xpath("devices/interface | devices/disk | devices/controller")
     )

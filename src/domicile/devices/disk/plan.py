@@ -32,7 +32,7 @@ def plan(disk: Disk, p: Planning) -> Iterator[Item | Need]:
         yield from chain.items
     yield from _device(disk, driver, top, p, origin)
     if disk.iotune is not None and top is not None:
-        yield Command("block_set_io_throttle", throttle(disk.iotune, alias_of(disk)), origin=origin)
+        yield Command("block_set_io_throttle", throttle(disk.iotune, alias_of(disk), _backend(disk)), origin=origin)
 
 
 def has_medium(disk: Disk) -> bool:
@@ -56,9 +56,9 @@ _GROUP = {
 }  # fmt: skip
 
 
-def throttle(tune: IoTune, name: str) -> dict[str, Any]:
+def throttle(tune: IoTune, name: str, backend: str) -> dict[str, Any]:
     """Say a disk's limits as the arguments of QEMU's command; all six limits must be told, bursts only where given."""
-    found: dict[str, Any] = {"id": name, "group": tune.group_name or name}
+    found: dict[str, Any] = {"id": backend, "group": tune.group_name or name}
     for ours, theirs in _LIMITS.items():
         found[theirs] = getattr(tune, f"{ours}_sec") or 0
     for ours, theirs in _LIMITS.items():
@@ -69,6 +69,17 @@ def throttle(tune: IoTune, name: str) -> dict[str, Any]:
     if tune.size_iops_sec:
         found["iops_size"] = tune.size_iops_sec
     return found
+
+
+def _backend(disk: Disk) -> str:
+    """Name the part of the device that QEMU's commands about its traffic know.
+
+    Source: observed with QEMU 7.2: virtio and USB disks keep their backend in a part of their own.
+    """
+    name, bus = alias_of(disk), disk.target.bus if disk.target is not None else None
+    if bus == "virtio":
+        return f"/machine/peripheral/{name}/virtio-backend"
+    return f"/machine/peripheral/{name}/{name}.0/legacy[0]" if bus == "usb" else name
 
 
 def throttle_group(tune: IoTune, origin: str) -> Structured:

@@ -30,6 +30,9 @@ def check_tuning(disk: Disk, dev: str, bus: str, c: Completion) -> None:
             c.problem(
                 disk, f"'throttlefilters' of disk '{dev}' are not for a '{disk.device}'", "none", "throttlefilters"
             )
+    wanted = disk.driver.statistics if disk.driver is not None else None
+    if wanted is not None and not c.caps.has_property("virtio-blk-pci", "stats-intervals"):
+        c.problem(disk.driver, f"this QEMU knows no <statistics> of disk '{dev}'", "none", "statistics")
     _check_threads(disk, dev, bus, c)
 
 
