@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.schema import field as f
-from domicile.schema.scalar import ULONG, YES_NO, enum, integer
+from domicile.schema.scalar import ULONG, YES_NO, Scalar, enum, integer
 from domicile.schema.shape import Element, element
+
+
+def _adjustment(text: str) -> str:
+    return text if text == "reset" else str(_SECONDS.parse(text))
+
+
+_SECONDS = integer(-(2**63), 2**63 - 1)
+ADJUSTMENT = Scalar("adjustment", _adjustment, str, "a whole number of seconds, or reset")
 
 
 @element("catchup", "追赶参数")
@@ -53,7 +61,7 @@ class Clock(Element):
         "Universal time, the host's zone, a zone of its own, a difference, or a fixed moment.",
         "世界时、主机时区、指定时区、偏移量或固定时刻。", enum("utc", "localtime", "timezone", "variable", "absolute"), guest=True, code=CONFIG_UNSUPPORTED,
     )  # fmt: skip
-    adjustment: str | None = f.attr("Seconds off, or reset.", "偏差秒数，或 reset。", guest=True)
+    adjustment: str | None = f.attr("Seconds off, or reset.", "偏差秒数，或 reset。", ADJUSTMENT, guest=True)
     basis: str | None = f.attr("What the difference is from.", "偏移的基准。", enum("utc", "localtime"), guest=True)
     timezone: str | None = f.attr("The zone.", "时区。", guest=True)
     start: int | None = f.attr(

@@ -128,7 +128,8 @@ def _path(text: str) -> str:
     return text
 
 
-_MOST_BITS = 16384
+#: The greatest number of a set of CPUs or nodes, and one more.
+MOST_NUMBERS = 16384
 
 
 def _numbers(text: str) -> str:
@@ -140,7 +141,7 @@ def _numbers(text: str) -> str:
         if not all(w and len(w) < 6 and _DIGITS.issuperset(w) for w in ((low, high) if dash else (low,))):
             raise ValueError
         span = range(int(low), int(high if dash else low) + 1)
-        if not span or span[-1] >= _MOST_BITS or (word.startswith("^") and dash):
+        if not span or span[-1] >= MOST_NUMBERS or (word.startswith("^") and dash):
             raise ValueError
         found = found - set(span) if word.startswith("^") else found | set(span)
     return spans(found)

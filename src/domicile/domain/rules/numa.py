@@ -12,7 +12,7 @@ from domicile.domain.numa import Cell, Distance, Distances, Numa
 from domicile.domain.options.memory import aligned
 from domicile.domain.tuning import NumaMemory, NumaTune
 from domicile.plan.facts import Completion
-from domicile.schema.scalar import numbers, spans
+from domicile.schema.scalar import MOST_NUMBERS, numbers, spans
 
 _LOCAL = 10
 
@@ -49,7 +49,7 @@ def _placement(domain: Domain, c: Completion) -> None:
 
 def _processors(numa: Numa, count: int, c: Completion) -> None:
     """Give the CPUs that no node has to the first one."""
-    if not numa.cell or (not c.host.fresh and all(cell.cpus is None for cell in numa.cell)):
+    if count > MOST_NUMBERS or not numa.cell or (not c.host.fresh and all(cell.cpus is None for cell in numa.cell)):
         return
     had = [set(numbers(cell.cpus or "")) for cell in numa.cell]
     left = set(range(count)) - set().union(*had)
