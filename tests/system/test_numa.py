@@ -30,6 +30,10 @@ DOMAIN = """
     <access mode='shared'/>
   </memoryBacking>
   <vcpu>4</vcpu>
+  <iothreadids>
+    <iothread id='2' thread_pool_min='2' thread_pool_max='8'><poll max='32768' grow='2' shrink='4'/></iothread>
+  </iothreadids>
+  <defaultiothread thread_pool_min='2' thread_pool_max='16'/>
   <numatune><memory mode='strict' nodeset='0'/></numatune>
   <sysinfo type='smbios'>
     <system><entry name='manufacturer'>Domicile, of test</entry></system>

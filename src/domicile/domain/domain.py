@@ -14,6 +14,7 @@ from domicile.domain.clock import Clock
 from domicile.domain.cpu import Cpu
 from domicile.domain.features import Features
 from domicile.domain.idmap import IdMap
+from domicile.domain.keywrap import KeyWrap
 from domicile.domain.memory import Memory, Vcpu, Vcpus
 from domicile.domain.os import Os
 from domicile.domain.power import ON_CRASH, ON_LOCKFAILURE, ON_POWEROFF, Pm
@@ -21,7 +22,7 @@ from domicile.domain.sysinfo import SYSINFO, FirmwareInfo, SmbiosInfo
 from domicile.domain.tuning import BlkioTune, CpuTune, MemoryBacking, MemTune, NumaTune, Resource
 from domicile.schema import field as f
 from domicile.schema.field import KEY
-from domicile.schema.scalar import FILLED, INT, NAME, PUINT, UINT, UUID, enum
+from domicile.schema.scalar import FILLED, INT, NAME, PUINT, UINT, ULONG, UUID, enum
 from domicile.schema.shape import Element, element
 from domicile.schema.verbatim import VERBATIM
 
@@ -88,6 +89,15 @@ def _devices() -> type[DeviceLists]:
 Devices = _devices()
 
 
+@element("poll", "轮询")
+class Polling(Element):
+    """How long a thread looks for requests before it sleeps."""
+
+    max: int | None = f.attr("Nanoseconds at most.", "最长纳秒数。", ULONG)
+    grow: int | None = f.attr("How fast the time grows.", "时间的增长倍数。", ULONG)
+    shrink: int | None = f.attr("How fast the time shrinks.", "时间的缩短倍数。", ULONG)
+
+
 @element("iothread", "I/O 线程")
 class IoThread(Element):
     """A thread that serves disks and controllers."""
@@ -95,7 +105,17 @@ class IoThread(Element):
     id: int | None = f.attr("The number by which they name it.", "磁盘与控制器引用它的编号。", PUINT, required=True)
     thread_pool_min: int | None = f.attr("Helper threads that are kept.", "保留的辅助线程数。", UINT)
     thread_pool_max: int | None = f.attr("Helper threads at most.", "辅助线程的上限。", UINT)
-    poll: Any = f.raw("How long it looks for requests before it sleeps.", "休眠之前轮询请求的时间。")
+    poll: Polling | None = f.child(
+        "How long it looks for requests before it sleeps.", "休眠之前轮询请求的时间。", Polling
+    )
+
+
+@element("defaultiothread", "默认线程")
+class DefaultThread(Element):
+    """The thread for everything that has none of its own."""
+
+    thread_pool_min: int | None = f.attr("Helper threads that are kept.", "保留的辅助线程数。", UINT)
+    thread_pool_max: int | None = f.attr("Helper threads at most.", "辅助线程的上限。", UINT)
 
 
 @element("iothreadids", "I/O 线程编号")
@@ -150,7 +170,9 @@ class Domain(Element):
     vcpus: Vcpus | None = f.child("The virtual CPUs one by one.", "各虚拟 CPU。", Vcpus)
     iothreads: int | None = f.leaf("How many threads serve disks.", "服务磁盘的线程数。", UINT)
     iothreadids: IoThreadIds | None = f.child("These threads one by one.", "各 I/O 线程。", IoThreadIds)
-    defaultiothread: Any = f.raw("The thread for everything else.", "其余工作的线程。")
+    defaultiothread: DefaultThread | None = f.child(
+        "The thread for everything else.", "其余工作的线程。", DefaultThread
+    )
     throttlegroups: ThrottleGroups | None = f.child(
         "Limits on traffic that disks share.", "多个磁盘共用的限速。", ThrottleGroups, effect="live"
     )
@@ -189,7 +211,7 @@ class Domain(Element):
     perf: Any = f.raw("Performance events that are counted.", "统计的性能事件。")
     devices: DeviceLists | None = f.child("The devices.", "设备。", Devices)
     seclabel: list[Any] = f.children("How the host protects itself from it.", "主机的安全标签。", VERBATIM)
-    keywrap: Any = f.raw("Key wrapping of s390.", "s390 的密钥包装。")
+    keywrap: KeyWrap | None = f.child("Key wrapping of s390.", "s390 的密钥包装。", KeyWrap, guest=True)
     launchSecurity: Any = f.raw("Protection of the guest from the host.", "保护客户机免受主机窥探。", guest=True)
     qemu_commandline: Any = f.raw(
         "Arguments and variables of your own for QEMU.",

@@ -30,6 +30,9 @@ def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
         yield Option("-bios", domain.os.loader.path, origin="os/loader")
     yield from memory.amount(domain, p)
     yield memory.locked(domain)
+    teardown = domain.features.async_teardown if domain.features is not None else None
+    if teardown is not None and teardown.enabled is not None and p.caps.has_option("run-with"):
+        yield Keyed("-run-with", (("async-teardown", teardown.enabled),), origin="features/async-teardown")
     yield Keyed("-smp", tuple(_smp(domain, p)), origin="vcpu")
     yield from numa.nodes(domain, p)
     yield from _threads(domain)
@@ -98,6 +101,8 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
     yield "usb", False
     if features is not None:
         yield from chipset.keys(features, p)
+    for cipher in domain.keywrap.cipher if domain.keywrap is not None and p.s390 else ():
+        yield f"{cipher.name}-key-wrap", cipher.state
     yield from memory.machine(domain, p)
     yield from flash.machine(domain, p)
     if domain.os is not None and domain.os.bios is not None and domain.os.bios.useserial:
@@ -134,8 +139,21 @@ def _threads(domain: Domain) -> Iterator[Item]:
     count = domain.iothreads or len(named)
     following = (n for n in range(1, count + len(named) + 1) if n not in named)
     numbers = sorted([*named, *[next(following) for _ in range(max(0, count - len(named)))]])
+    told = {thread.id: thread for thread in domain.iothreadids.iothread} if domain.iothreadids is not None else {}
     for number in numbers:
-        yield Structured("object", {"qom-type": "iothread", "id": f"iothread{number}"}, origin="iothreads")
+        props: dict[str, Any] = {"qom-type": "iothread", "id": f"iothread{number}"}
+        thread = told.get(number)
+        if thread is not None:
+            props |= {"thread-pool-min": thread.thread_pool_min, "thread-pool-max": thread.thread_pool_max}
+            if thread.poll is not None:
+                poll = thread.poll
+                props |= {"poll-max-ns": poll.max, "poll-grow": poll.grow, "poll-shrink": poll.shrink}
+        yield Structured("object", props, origin="iothreads")
+    rest = domain.defaultiothread
+    if rest is not None and (rest.thread_pool_min is not None or rest.thread_pool_max is not None):
+        props = {"qom-type": "main-loop", "id": "main-loop"}
+        props |= {"thread-pool-min": rest.thread_pool_min, "thread-pool-max": rest.thread_pool_max}
+        yield Structured("object", props, origin="defaultiothread")
 
 
 def _boot(domain: Domain) -> Iterator[tuple[str, Any]]:

@@ -24,8 +24,7 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
     """Yield the keys of ``-cpu``."""
     names = {"host-passthrough": "host", "maximum": "max"}
     if cpu.mode == "host-model":
-        host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
-        yield "", "host" if p.accel == "kvm" else host.model if host is not None else "max"
+        yield from _host_model(cpu, p)
     elif cpu.mode in names:
         yield "", names[cpu.mode]
         yield "migratable", cpu.migratable
@@ -40,7 +39,8 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         if feature.policy in ("force", "require"):
             yield feature_name(feature.name or ""), True
         elif feature.policy in ("disable", "forbid"):
-            yield feature_name(feature.name or ""), False
+            if _known(feature_name(feature.name or ""), p):
+                yield feature_name(feature.name or ""), False
         elif feature.policy == "optional" and _host_has(feature.name or "", p):
             yield feature_name(feature.name or ""), True
     for timer in domain.clock.timer if domain.clock is not None else ():
@@ -60,6 +60,24 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         yield from _paravirtual(features.kvm)
         if features.pmu is not None and features.pmu.state is not None:
             yield "pmu", features.pmu.state
+
+
+def _host_model(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
+    """Yield the model nearest to the host's: spelt out where QEMU names one that can be told, else all there is."""
+    host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
+    if host is None or not p.s390:
+        yield "", "host" if p.accel == "kvm" else "max"
+        return
+    yield "", host.model
+    for name, value in host.props.items():
+        if value is True:
+            yield name, not (name in host.deprecated and cpu.deprecated_features is False)
+
+
+def _known(name: str, p: Planning) -> bool:
+    """Whether QEMU knows a feature; what it does not know need not be turned off."""
+    model = f"max-{p.arch}-cpu"
+    return not p.caps.knows_properties(model) or p.caps.has_property(model, name)
 
 
 def _caches(cpu: Cpu) -> Iterator[tuple[str, Any]]:
@@ -88,7 +106,8 @@ def _width(cpu: Cpu) -> Iterator[tuple[str, Any]]:
 
 def _deprecated(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
     host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
-    if cpu.deprecated_features is not None and host is not None:
+    # The host's own model says them among all its features.
+    if cpu.deprecated_features is not None and host is not None and cpu.mode != "host-model":
         for name in sorted(host.deprecated):
             yield name, cpu.deprecated_features
 

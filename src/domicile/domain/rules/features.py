@@ -15,6 +15,9 @@ def settle(domain: Domain, c: Completion) -> None:
         switch = getattr(domain.features, slot, None)
         if switch is not None and switch.state is None:
             c.default(switch, "state", True, "it is named", "已列出即为开启")
+    teardown = domain.features.async_teardown if domain.features is not None else None
+    if teardown is not None and teardown.enabled is None:
+        c.default(teardown, "enabled", True, "it is named", "已列出即为开启")
 
 
 def check(domain: Domain, c: Completion) -> None:

@@ -31,7 +31,7 @@ class Gap:
     refused: bool
 
 
-_TUNING = ("blkiotune", "memtune", "cputune", "resource", "perf", "keywrap", "seclabel")
+_TUNING = ("blkiotune", "memtune", "cputune", "resource", "perf", "seclabel")
 _INTERFACE = ("bandwidth", "port", "route", "script", "downscript", "coalesce", "guest")
 
 
