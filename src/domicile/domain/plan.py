@@ -20,7 +20,7 @@ from domicile.plan.capabilities import Capabilities
 from domicile.plan.facts import Planning
 from domicile.plan.host import Host
 from domicile.plan.need import File, Need
-from domicile.plan.qemu import Item, Keyed, Option
+from domicile.plan.qemu import Item, Keyed, Option, Structured
 from domicile.schema import tree
 from domicile.schema.shape import Element
 
@@ -56,6 +56,7 @@ def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int =
     items: list[Item] = []
     needs: list[Need] = []
     once: set[Option] = set()
+    helpers: set[str] = set()
     for wish in _wishes(named, devices, p):
         if isinstance(wish, Need):
             needs.append(wish)
@@ -64,6 +65,11 @@ def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int =
             if not any(other.value == wish.value for other in once):
                 items.append(wish)
             once.add(wish)
+        elif isinstance(wish, Structured) and wish.props.get("qom-type") == "pr-manager-helper":
+            # One helper for all disks whose reservations are managed; every one of them says it.
+            if wish.props["id"] not in helpers:
+                items.append(wish)
+            helpers.add(wish.props["id"])
         else:
             items.append(wish)
     return Plan(named, devices.emulator or caps.binary, tuple(items), tuple(needs))

@@ -64,6 +64,14 @@ LUKS = f"<encryption format='luks'>{SECRET}</encryption>"
         (disk(remote("nbd", "<host name='h' transport='rdma'/>"), kind="network"), ["'rdma'"]),
         (disk(remote("gluster", HOST, "name='x'"), kind="network"), ["volume"]),
         (disk(remote("ssh", HOST, "name='x' tls='yes'"), kind="network"), ["'tls'"]),
+        (disk(remote("rbd", "", "name='x'"), kind="network"), ["'x'", "pool"]),
+        (
+            disk(
+                remote("rbd", "<auth username='u'><secret type='iscsi' usage='a'/></auth>"),
+                kind="network",
+            ),
+            ["'iscsi'", "'rbd'"],
+        ),
         (disk("<source type='pci' namespace='1'/>", kind="nvme"), ["<address>"]),
         (disk("<source dev='/d'><reservations managed='yes'/></source>", kind="block"), ["<reservations>"]),
         (disk("<source type='unix' path='/s'/>", kind="vhostuser"), ["'vhostuser'", "shared"]),
@@ -121,6 +129,16 @@ def test_secrets_never_stand_on_the_command_line(core: Any, sketch: Any) -> None
 def test_servers_without_a_login_can_be_started_from(core: Any, sketch: Any, protocol: str) -> None:
     domain = core.complete(sketch(disk(remote(protocol, HOST), kind="network"))).domain
     assert [gap for gap in gaps(domain) if gap.refused] == []
+
+
+def test_one_helper_serves_all_managed_reservations(core: Any, sketch: Any) -> None:
+    source = "<source dev='/dev/{}'><reservations managed='yes'/></source>"
+    luns = "".join(
+        disk(source.format(name), kind="block", device="lun", target=f"dev='{name}' bus='scsi'")
+        for name in ("sda", "sdb")
+    )
+    helpers = [word for a in core.arguments(sketch(luns)) for word in a.words if "pr-manager-helper" in word]
+    assert len(helpers) == 1
 
 
 def test_queues_are_mapped_to_threads(bench: Any) -> None:

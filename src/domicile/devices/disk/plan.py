@@ -99,11 +99,16 @@ def throttle_group(tune: IoTune, origin: str) -> Structured:
 def _vhost_user(disk: Disk, driver: DiskDriver, p: Planning, origin: str) -> Iterator[Item]:
     source, name = disk.source, alias_of(disk)
     again = source.reconnect if source is not None else None
-    pairs = (
+    tries = again is not None and again.enabled is not None
+    seconds = (again.timeout or 0 if again.enabled else 0) if tries and again is not None else None
+    # QEMU 9.2 counts in milliseconds.
+    finer = seconds is not None and p.caps.has_schema("chardev-add/arg-type/backend/+socket/data/reconnect-ms")
+    wait = ("reconnect-ms", seconds * 1000) if finer and seconds is not None else ("reconnect", seconds)
+    pairs: tuple[tuple[str, Any], ...] = (
         ("", "socket"),
         ("id", f"chr-vu-{name}"),
         ("path", source.path if source is not None else None),
-        ("reconnect", again.timeout if again is not None and again.enabled else None),
+        wait,
     )
     yield Keyed("-chardev", pairs, origin=origin)
     props = {

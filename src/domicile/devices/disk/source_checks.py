@@ -10,6 +10,7 @@ from domicile.devices.disk.source import DiskSource
 from domicile.plan.facts import Completion
 
 _ONE_SERVER = ("nbd", "sheepdog", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs")
+_SECRET_KINDS = {"iscsi": "iscsi", "rbd": "ceph"}
 _NAMED = ("rbd", "gluster", "sheepdog", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs")
 
 
@@ -79,6 +80,8 @@ def _check_network(source: DiskSource, dev: str, c: Completion) -> None:
         c.problem(source, f"disk '{dev}' of protocol '{protocol}' has no image name", "a name", "@name", code=XML_ERROR)
     if protocol == "gluster" and source.name is not None and "/" not in source.name.lstrip("/"):
         c.problem(source, f"gluster image '{source.name}' names no volume", "VOLUME/PATH", "@name", code=XML_ERROR)
+    if protocol == "rbd" and source.name is not None and "/" not in source.name:
+        c.problem(source, f"rbd image '{source.name}' names no pool", "POOL/IMAGE", "@name")
     if len(source.host) != 1 and protocol in _ONE_SERVER:
         c.problem(
             source, f"protocol '{protocol}' of disk '{dev}' takes one <host>, not {len(source.host)}", "one", "host"
@@ -109,6 +112,15 @@ def _check_extras(source: DiskSource, protocol: str, dev: str, c: Completion) ->
         for cookie in source.cookies.cookie:
             if not cookie.value or any(sign in cookie.value for sign in "\x00\r\n;"):
                 c.problem(cookie, f"cookie '{cookie.name}' of disk '{dev}' has no value that can be sent", "", "text()")
+    wanted = _SECRET_KINDS.get(protocol)
+    kind = source.auth.secret.type if source.auth is not None and source.auth.secret is not None else None
+    if wanted is not None and kind not in (None, wanted):
+        c.problem(
+            source.auth,
+            f"secret type '{kind}' of disk '{dev}' is not for protocol '{protocol}'",
+            wanted,
+            "secret/@type",
+        )
     if source.auth is not None and protocol in ("nbd", "gluster", "sheepdog", "nfs", "vxhs", "tftp"):
         c.problem(source, f"protocol '{protocol}' of disk '{dev}' knows no <auth>", "iscsi, rbd, https", "auth")
 
