@@ -15,9 +15,9 @@ from domicile.schema.tree import steps
 _FEATURES = {"pclmuldq": "pclmulqdq", "sse4_1": "sse4.1", "sse4_2": "sse4.2"}
 
 
-def feature_name(name: str) -> str:
-    """Say a CPU feature as QEMU calls it."""
-    return _FEATURES.get(name, name.replace("_", "-"))
+def feature_name(name: str, p: Planning) -> str:
+    """Say a CPU feature as QEMU calls it: on PCs with dashes, elsewhere as it is."""
+    return _FEATURES.get(name, name.replace("_", "-")) if p.x86 else name
 
 
 def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
@@ -37,12 +37,12 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         yield "vendor", cpu.model.vendor_id
     for feature in cpu.feature:
         if feature.policy in ("force", "require"):
-            yield feature_name(feature.name or ""), True
+            yield feature_name(feature.name or "", p), True
         elif feature.policy in ("disable", "forbid"):
-            if _known(feature_name(feature.name or ""), p):
-                yield feature_name(feature.name or ""), False
+            if _known(feature_name(feature.name or "", p), p):
+                yield feature_name(feature.name or "", p), False
         elif feature.policy == "optional" and _host_has(feature.name or "", p):
-            yield feature_name(feature.name or ""), True
+            yield feature_name(feature.name or "", p), True
     for timer in domain.clock.timer if domain.clock is not None else ():
         if timer.name == "kvmclock" and timer.present is not None:
             yield "kvmclock", timer.present
@@ -148,4 +148,4 @@ def _enlightenments(hyperv: Hyperv | None) -> Iterator[tuple[str, Any]]:
 
 def _host_has(name: str, p: Planning) -> bool:
     host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
-    return host is not None and host.props.get(feature_name(name)) is True
+    return host is not None and host.props.get(feature_name(name, p)) is True
