@@ -60,7 +60,7 @@ class OemStrings(Element):
 class SmbiosInfo(Element):
     """What the guest reads about its maker."""
 
-    type: str | None = f.attr("Where it reads it.", "读取方式。", enum("smbios", "fwcfg"), guest=True)
+    type: str | None = f.attr("Where it reads it.", "读取方式。", enum("smbios"), default="smbios", guest=True)
     bios: BiosTable | None = f.child("About the firmware.", "固件。", BiosTable, guest=True)
     system: SystemTable | None = f.child("About the machine.", "整机。", SystemTable, guest=True)
     baseBoard: list[BoardTable] = f.children("About a board.", "主板。", BoardTable, guest=True)
@@ -94,7 +94,7 @@ class FirmwareFile(Element):
 class FirmwareInfo(Element):
     """Files the guest finds in QEMU's firmware interface."""
 
-    type: str | None = f.attr("Where it reads them.", "读取方式。", enum("smbios", "fwcfg"), guest=True)
+    type: str | None = f.attr("Where it reads them.", "读取方式。", enum("fwcfg"), default="fwcfg", guest=True)
     entry: list[FirmwareFile] = f.children("One file.", "一个文件。", FirmwareFile, guest=True)
 
 

@@ -104,7 +104,7 @@ class Reader:
             self._child(made, declared, sub)
         if shape.text is not None:
             value = node.text or ""
-            if len(node) or shape.elements:  # blanks around elements inside are no text
+            if len(node) or (shape.elements and value.isspace()):  # blanks around elements inside are no text
                 value = value.strip()
             try:
                 setattr(made, shape.text.slot, shape.text.scalar.parse(value) if value else None)
