@@ -105,7 +105,16 @@ def one(random: Random, declared: Field, depth: int) -> Any:
         return made
     if declared.of is None:
         return random.choice(accepted(declared.scalar))
-    return fill(random, random.choice(inner(declared)), depth - 1) if depth else None
+    if not depth:
+        return None
+    if not isinstance(declared.of, Variant):
+        return fill(random, random.choice(inner(declared)), depth - 1)
+    # What a variant's element is, its own attribute says.
+    word = random.choice(list(declared.of.cases))
+    made = fill(random, declared.of.cases[word], depth - 1)
+    chosen = made.shape.attrs[declared.of.attribute]
+    setattr(made, chosen.slot, chosen.scalar.parse(word))
+    return made
 
 
 def back(made: Element) -> Element:
