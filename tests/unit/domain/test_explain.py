@@ -51,7 +51,7 @@ def test_no_password_is_told(lines: list[Line]) -> None:
 
 def test_arguments_stand_with_their_element(lines: list[Line]) -> None:
     (disk,) = [line for line in lines if line.path == "devices/disk[1]"]
-    assert [words[0] for words in disk.arguments] == ["-blockdev", "-device"]
+    assert [words[0] for words in disk.arguments] == ["-blockdev", "-blockdev", "-device"]
     (memory,) = [line for line in lines if line.path == "memory"]
     assert "-m" in [words[0] for words in memory.arguments]
 

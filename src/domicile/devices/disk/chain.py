@@ -152,8 +152,9 @@ class Chain:
         if encryption is not None and encryption.engine != "librbd" and encryption.secret:
             key = f"{number}-format-encryption-secret0"
             self.items.append(secret_object(key, encryption.secret[0], self.origin))
-        copying = layer.top and self.driver.copy_on_read
-        if fmt == "raw" and key is None and layer.kind != "dir" and not copying:
+        # A raw layer's storage alone does where QEMU's block jobs can record a format with a protocol's name (QEMU 9.0).
+        alone = self.p.caps.has_schema("block-commit/arg-type/backing-mask-protocol")
+        if fmt == "raw" and key is None and layer.kind != "dir" and alone:
             return None
         if key is not None and fmt in ("raw", "luks"):
             return {"driver": "luks", "key-secret": key}
