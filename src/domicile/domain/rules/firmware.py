@@ -230,6 +230,7 @@ def _variables(domain: Domain, os: Os, c: Completion) -> None:
     if nvram.type is None:
         c.allocate(nvram, "path", path, *why)
     else:
+        nvram.path = None  # beside a kind of source, a text says nothing
         if nvram.source is None:
             nvram.source = DiskSource()
         c.allocate(nvram.source, "file", path, *why)
