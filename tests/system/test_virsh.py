@@ -55,6 +55,23 @@ def virsh(shared_daemon: Any) -> Iterator[Any]:
         shared_daemon.virsh("undefine", name, check=False)
 
 
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    """Give a bridge of this host."""
+    name = f"domq{os.getpid()}"
+    if subprocess.run(["ip", "link", "add", name, "type", "bridge"], capture_output=True, check=False).returncode:
+        pytest.skip("no bridge can be made here")
+    yield name
+    subprocess.run(["ip", "link", "del", name], check=True)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def said(virsh: Any, *words: str, **more: Any) -> str:
     """Give what a command says that ends well."""
     out: str = virsh(*words, **more).stdout.strip()
@@ -320,3 +337,21 @@ def test_autodestroy_ends_with_its_connection(defined: Any) -> None:
     os.write(shell.fd, b"quit\n")
     assert shell.end() == 0
     defined.wait_state("vm", "shut off")
+
+
+@pytest.mark.parametrize("queues", [1, 3])
+def test_a_card_on_a_bridge_has_a_tap_of_as_many_queues(
+    virsh: Any, shared_daemon: Any, bridge: str, queues: int
+) -> None:
+    card = f"""<interface type='bridge'><mac address='52:54:00:aa:bb:cc'/><source bridge='{bridge}'/><model type='virtio'/>
+      <driver queues='{queues}'/></interface>"""
+    shared_daemon.define(document(extra=card))
+    said(virsh, "start", "vm")
+    (row,) = [line for line in table(said(virsh, "domiflist", "vm")) if "bridge" in line]
+    tap = Path("/sys/class/net") / row[0]
+    assert row[1:] == ["bridge", bridge, "virtio", "52:54:00:aa:bb:cc"]
+    assert (tap / "master").resolve().name == bridge
+    ends = sum(f"iff:\t{row[0]}\n" in _text(path) for path in Path("/proc").glob("[0-9]*/fdinfo/*"))
+    assert ends == queues, "QEMU holds each queue's end, the daemon none"
+    said(virsh, "destroy", "vm")
+    assert not tap.exists()

@@ -41,7 +41,7 @@ def _virtio(interface: Interface) -> dict[str, Any]:
         props["host_mtu"] = interface.mtu.size
     if driver is None:
         return props
-    queues = driver.queues or 0
+    queues = _queues(interface)
     if driver.txmode is not None:
         props["tx"] = {"iothread": "bh", "timer": "timer"}[driver.txmode]
     props |= {"ioeventfd": driver.ioeventfd, "event_idx": driver.event_idx}
@@ -59,6 +59,12 @@ def _virtio(interface: Interface) -> dict[str, Any]:
     return {**props, **virtio_props(driver)}
 
 
+def _queues(interface: Interface) -> int:
+    """Count the queue pairs of a card and of its tap: only virtio has more than one."""
+    virtio = interface.model is not None and (interface.model.type or "").startswith("virtio")
+    return max(1, (interface.driver.queues if virtio and interface.driver is not None else None) or 1)
+
+
 def _backend(interface: Interface, name: str, backend: str, p: Planning, origin: str) -> Iterator[Item | Need]:
     source = interface.source or InterfaceSource()
     kind = interface.type
@@ -72,6 +78,7 @@ def _backend(interface: Interface, name: str, backend: str, p: Planning, origin:
             props |= {"ipv6-prefix": net6.address, "ipv6-prefixlen": net6.prefix}
         yield Structured("netdev", props, origin=origin)
     elif kind in ("bridge", "network", "ethernet", "direct"):
+        queues = _queues(interface)
         yield Tap(
             token=name,
             bridge=source.bridge or "",
@@ -80,9 +87,11 @@ def _backend(interface: Interface, name: str, backend: str, p: Planning, origin:
             mac=interface.mac.address or "" if interface.mac is not None else "",
             name=interface.target.dev or "" if interface.target is not None else "",
             link_up=interface.link is None or interface.link.state != "down",
+            queues=queues,
             origin=origin,
         )
-        yield Structured("netdev", {"type": "tap", "fd": f"{{fd:{name}}}", "id": backend}, origin=origin)
+        ends = {"fd": f"{{fd:{name}}}"} if queues == 1 else {"fds": f"{{fds:{name}}}"}
+        yield Structured("netdev", {"type": "tap", **ends, "id": backend}, origin=origin)
     elif kind in ("server", "client", "mcast", "udp"):
         yield Structured("netdev", {"type": "socket", **_socket(kind, source), "id": backend}, origin=origin)
 

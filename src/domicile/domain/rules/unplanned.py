@@ -136,6 +136,11 @@ def _others(domain: Domain) -> Iterator[Gap]:
     for hostdev in domain.devices.of(Hostdev):
         if hostdev.type in ("pci", "mdev", "scsi_host"):
             yield Gap(hostdev, "type", f"a host device of type '{hostdev.type}'", True)
+        if hostdev.type == "scsi" and hostdev.source is not None:
+            if hostdev.source.protocol != "iscsi":
+                yield Gap(hostdev, "type", "a SCSI device of the host", True)
+            elif hostdev.source.auth is not None:
+                yield Gap(hostdev.source, "auth", "the <auth> of a SCSI device", True)
     for filesystem in domain.devices.of(Filesystem):
         if filesystem.virtiofs:
             yield Gap(filesystem, "driver", "a file system shared by 'virtiofs'", True)
