@@ -17,5 +17,5 @@ def test_the_answer_comes_in_time_and_says_why() -> None:
 def test_a_hanging_trial_is_ended() -> None:
     before = time.perf_counter()
     answer = asyncio.run(kvm.check(deadline=0.0001))
-    assert time.perf_counter() - before < 1
+    assert time.perf_counter() - before < kvm.DEADLINE
     assert not answer.works
