@@ -423,7 +423,7 @@ def test_list_is_quick(shared: Cli) -> None:
         begun = time.monotonic()
         shared("list")
         took.append(time.monotonic() - begun)
-    assert min(took) < 0.5, took  # 0.15 s on an idle machine; tests share theirs
+    assert min(took) < 1.5, took  # 0.15 s on an idle machine; tests share theirs
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
