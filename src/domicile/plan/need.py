@@ -19,9 +19,10 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Tap(Need):
-    """A tap device on a bridge, handed to QEMU as an open descriptor.
+    """A tap device on a bridge, handed to QEMU as an open descriptor for each of its queues.
 
-    ``token`` stands in the plan's values as ``{fd:token}`` and is replaced by the descriptor's number.
+    ``token`` stands in the plan's values as ``{fd:token}`` and is replaced by the descriptor's number; as ``{fds:token}`` by
+    the numbers of all queues, joined by colons.
     """
 
     token: str

@@ -62,7 +62,7 @@ def _virtio(interface: Interface) -> dict[str, Any]:
 def _queues(interface: Interface) -> int:
     """Count the queue pairs of a card and of its tap: only virtio has more than one."""
     virtio = interface.model is not None and (interface.model.type or "").startswith("virtio")
-    return max(1, (interface.driver.queues if virtio and interface.driver is not None else None) or 1)
+    return (virtio and interface.driver is not None and interface.driver.queues) or 1
 
 
 def _backend(interface: Interface, name: str, backend: str, p: Planning, origin: str) -> Iterator[Item | Need]:
