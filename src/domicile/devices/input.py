@@ -84,7 +84,7 @@ def defaults(device: Input, c: Completion) -> None:
         return
     if device.type in ("mouse", "keyboard") and c.x86:
         c.default(device, "bus", "ps2", "every PC has a PS/2 controller", "PC 均有 PS/2 控制器")
-    elif c.arch in ("s390", "s390x") or device.type == "passthrough":
+    elif c.board.input == "virtio" or device.type == "passthrough":
         c.default(device, "bus", "virtio", "no other bus has such a device here", "此处没有其他总线提供该设备")
     else:
         c.default(device, "bus", "usb", "the usual bus of this device", "该设备的常见总线")

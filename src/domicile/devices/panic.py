@@ -34,8 +34,8 @@ def defaults(panic: Panic, c: Completion) -> None:
     """Choose the model this machine has."""
     if panic.model is not None:
         return
-    model = "isa" if c.x86 else "pseries" if c.pseries else "s390" if c.arch in ("s390", "s390x") else None
-    if model is not None:
+    model = c.board.panic
+    if model:
         c.default(panic, "model", model, "what this machine has", "该机型具备的方式")
 
 
@@ -49,8 +49,8 @@ def check(panic: Panic, c: Completion) -> None:
     here = {
         "isa": c.x86,
         "hyperv": c.x86,
-        "pseries": c.pseries,
-        "s390": c.arch in ("s390", "s390x"),
+        "pseries": c.board.panic == "pseries",
+        "s390": c.board.panic == "s390",
         "pvpanic": c.pci,
     }[model]
     if not here:

@@ -82,7 +82,7 @@ def defaults(serial: Serial, c: Completion) -> None:
         serial.target = SerialTarget()
     target = serial.target
     if target.type is None or (target.type == "isa-serial" and not c.x86):
-        usual = _usual(c)
+        usual = c.board.serial or None
         if usual is not None or target.type is not None:
             c.default(target, "type", usual, "the serial port this machine has", "该机型自带的串口种类")
     if (target.model is None or target.model.name is None) and target.type is not None:
@@ -92,21 +92,9 @@ def defaults(serial: Serial, c: Completion) -> None:
             c.default(target.model, "name", chip, f"the chip of {target.type}", f"{target.type} 的芯片")
 
 
-def _usual(c: Facts) -> str | None:
-    if c.x86:
-        return "isa-serial"
-    if c.pseries:
-        return "spapr-vio-serial"
-    if c.arm_virt or c.riscv_virt or c.loongarch_virt:
-        return "system-serial"
-    return "sclp-serial" if c.arch in ("s390", "s390x") else None
-
-
 def _chip(kind: str, c: Facts) -> str | None:
     if kind == "system-serial":
-        if c.arm_virt:
-            return "pl011"
-        return "16550a" if c.riscv_virt or c.loongarch_virt else None
+        return c.board.serial_chip or None
     return next(model for model, its in _MODELS.items() if its == kind)
 
 
@@ -129,7 +117,7 @@ def check(serial: Serial, c: Completion) -> None:
         c.problem(target.model, message, f"type='{_MODELS[name]}'", "@name")
     if not _exists(kind, name, c):
         message = f"target type '{kind}' with model '{name}' does not exist on machine type '{c.machine}' of '{c.arch}'"
-        c.problem(target, message, _usual(c) or "", "@type")
+        c.problem(target, message, c.board.serial, "@type")
     if kind == "isa-serial" and (target.port or 0) >= _ISA_PORTS:
         message = f"ISA serial port '{target.port}' is beyond the '{_ISA_PORTS}' that a PC has"
         c.problem(target, message, f"0 to {_ISA_PORTS - 1}, or target type pci-serial", "@port")
@@ -143,7 +131,7 @@ def _exists(kind: str, name: str | None, c: Facts) -> bool:
     if kind == "spapr-vio-serial":
         return c.pseries
     if kind == "sclp-serial":
-        return c.arch in ("s390", "s390x")
+        return c.board.serial == kind
     return kind != "system-serial" or (name is not None and name == _chip(kind, c))
 
 

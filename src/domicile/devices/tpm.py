@@ -106,8 +106,7 @@ class Tpm(Device):
 def defaults(tpm: Tpm, c: Completion) -> None:
     """Fill in interface, version and the host's device."""
     if tpm.model is None:
-        model = "tpm-spapr" if c.pseries else "tpm-tis"
-        c.default(tpm, "model", model, "the usual interface of this machine", "该机型的常见接口")
+        c.default(tpm, "model", c.board.tpm, "the usual interface of this machine", "该机型的常见接口")
     backend = tpm.backend
     if backend is None or backend.type is None:
         return

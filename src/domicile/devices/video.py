@@ -107,11 +107,7 @@ class Video(Device):
 
 def default_model(facts: Facts) -> str | None:
     """Name the card for a machine whose owner named none."""
-    if facts.arch in ("ppc64", "ppc64le"):
-        return "vga"
-    if facts.arm_virt or facts.riscv_virt or facts.loongarch_virt or facts.arch in ("s390", "s390x"):
-        return "virtio"
-    return next((kind for kind in ("cirrus", "vga") if facts.caps.has_device(_FIRST[kind])), None)
+    return facts.usual(facts.board.video)
 
 
 def arrange(cards: list[Video], c: Completion) -> None:

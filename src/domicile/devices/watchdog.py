@@ -50,7 +50,7 @@ def check(watchdog: Watchdog, c: Completion) -> None:
     here = {
         "i6300esb": c.pci,
         "ib700": c.x86,
-        "diag288": c.arch in ("s390", "s390x"),
+        "diag288": c.board.name == "s390-ccw",
         "itco": c.q35,
     }[model]
     if not here:

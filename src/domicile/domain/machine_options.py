@@ -111,7 +111,7 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
         for timer in domain.clock.timer if domain.clock is not None else ():
             if timer.name == "hpet" and timer.present is not None and p.x86:
                 yield "hpet", timer.present
-        if p.x86 or p.arm_virt or p.riscv_virt or p.loongarch_virt:
+        if p.board.acpi:
             yield "acpi", _acpi(domain)
 
 

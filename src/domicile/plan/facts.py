@@ -11,7 +11,9 @@ from typing import Any
 
 from domicile.base.errors import CONFIG_UNSUPPORTED
 from domicile.base.problem import Problem
+from domicile.plan import boards
 from domicile.plan.backing import Backing
+from domicile.plan.boards import Board, Preferences
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.schema.shape import Element
@@ -37,66 +39,64 @@ class Facts:
     host: Host
 
     @property
+    def board(self) -> Board:
+        """The kind of machine: what is true of it whichever QEMU runs it."""
+        return boards.board(self.arch, self.machine)
+
+    @property
     def x86(self) -> bool:
         """Whether the guest is a PC."""
-        return self.arch in ("x86_64", "i686")
+        return self.arch in boards.X86
 
     @property
     def q35(self) -> bool:
         """Whether the machine is a PC with PCI Express."""
-        return self.x86 and (self.machine == "q35" or self.machine.startswith("pc-q35-"))
+        return self.board.name == "q35"
 
     @property
     def i440fx(self) -> bool:
         """Whether the machine is a PC with plain PCI."""
-        name = self.machine
-        return self.x86 and (name == "pc" or name.startswith(("pc-i440fx-", "pc-0.", "pc-1.", "rhel")))
+        return self.board.name == "i440fx"
 
     @property
     def s390(self) -> bool:
         """Whether the machine is an s390 with channel devices."""
-        return self.arch in ("s390", "s390x") and self.machine.startswith("s390-ccw")
+        return self.board.name == "s390-ccw"
 
     @property
     def pseries(self) -> bool:
         """Whether the machine is a pSeries."""
-        return self.arch in ("ppc64", "ppc64le") and (self.machine == "pseries" or self.machine.startswith("pseries-"))
+        return self.board.name == "pseries"
 
     @property
     def arm_virt(self) -> bool:
         """Whether the machine is ARM's virt board."""
-        return self.arch in ("aarch64", "armv6l", "armv7l", "armv7b") and (
-            self.machine == "virt" or self.machine.startswith("virt-")
-        )
+        return self.board.name == "arm-virt"
 
     @property
     def riscv_virt(self) -> bool:
         """Whether the machine is RISC-V's virt board."""
-        return self.arch in ("riscv32", "riscv64") and (self.machine == "virt" or self.machine.startswith("virt-"))
+        return self.board.name == "riscv-virt"
 
     @property
     def loongarch_virt(self) -> bool:
         """Whether the machine is LoongArch's virt board."""
-        return self.arch == "loongarch64" and (self.machine == "virt" or self.machine.startswith("virt-"))
+        return self.board.name == "loongarch-virt"
 
     @property
     def pcie(self) -> bool:
         """Whether the root bus is PCI Express."""
-        return self.q35 or self.arm_virt or self.riscv_virt or self.loongarch_virt
+        return self.board.pci_root == "pcie-root"
 
     @property
     def pci(self) -> bool:
         """Whether the machine has any PCI bus."""
-        return (
-            self.pcie
-            or self.i440fx
-            or self.pseries
-            or (
-                self.arch in ("x86_64", "i686")
-                and self.machine != "isapc"
-                and (self.machine != "microvm" and self.machine != "none")
-            )
-        )
+        board = self.board
+        return bool(board.pci_root) and (not board.pci_needs or self.caps.has_device(board.pci_needs))
+
+    def usual(self, preferences: Preferences) -> str | None:
+        """Choose the first model whose device this QEMU has."""
+        return next((model for model, device in preferences if not device or self.caps.has_device(device)), None)
 
 
 @dataclass(slots=True)

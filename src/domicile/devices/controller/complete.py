@@ -49,27 +49,12 @@ _UNITS = {"b": 1, "bytes": 1, "kib": 1024, "k": 1024, "mib": 1024**2, "m": 1024*
 
 def default_scsi(facts: Facts) -> str:
     """Name the SCSI controller for a machine whose owner named none."""
-    if facts.pseries:
-        return "ibmvscsi"
-    if facts.s390 or facts.arm_virt or facts.riscv_virt or facts.loongarch_virt:
-        return "virtio-scsi"
-    for model, driver in (("lsilogic", "lsi"), ("virtio-scsi", "virtio-scsi-pci")):
-        if facts.caps.has_device(driver) or (driver == "lsi" and facts.caps.has_device("lsi53c895a")):
-            return model
-    return "virtio-scsi"
+    return facts.usual(facts.board.scsi) or "virtio-scsi"
 
 
 def default_usb(facts: Facts) -> str | None:
     """Name the USB controller for a machine whose owner named none; None where libvirt names none."""
-    if facts.i440fx or facts.arch in ("i686", "x86_64"):
-        return "piix3-uhci" if facts.caps.has_device("piix3-usb-uhci") else None
-    if facts.pseries:
-        return "qemu-xhci" if facts.caps.has_device("qemu-xhci") else "pci-ohci"
-    if facts.arm_virt or facts.riscv_virt or facts.loongarch_virt:
-        return "qemu-xhci" if facts.caps.has_device("qemu-xhci") else "nec-xhci"
-    if facts.arch in ("ppc", "ppc64"):
-        return "pci-ohci"
-    return None
+    return facts.usual(facts.board.usb)
 
 
 def check(controller: Controller, c: Completion) -> None:

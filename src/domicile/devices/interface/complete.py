@@ -63,12 +63,7 @@ def _openvswitch(port: Any, c: Completion) -> None:
 
 def default_model(facts: Facts) -> str | None:
     """Name the card for a machine whose owner named none."""
-    if facts.s390 or facts.arm_virt or facts.riscv_virt or facts.loongarch_virt:
-        return "virtio"
-    for model in ("rtl8139", "e1000", "virtio"):
-        if facts.caps.has_device(model if model != "virtio" else "virtio-net-pci"):
-            return model
-    return None
+    return facts.usual(facts.board.network)
 
 
 def check(interface: Interface, c: Completion) -> None:

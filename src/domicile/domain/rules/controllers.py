@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domicile.devices.controller import Controller, default_usb
+from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.hostdev import Hostdev
 from domicile.devices.parts.device import CcidAddress, DriveAddress, VirtioSerialAddress
@@ -74,16 +74,14 @@ def built_in(devices: DeviceLists, c: Completion) -> None:
         controllers.append(controller)
         c.add(controller, "the machine type has it built in or by default", "该机型内建或默认带有")
 
-    if c.pci and c.x86 and not any(k.type == "usb" for k in controllers):
-        model = "qemu-xhci" if c.q35 and c.caps.has_device("qemu-xhci") else default_usb(c)
+    if not any(k.type == "usb" for k in controllers):
+        model = c.usual(c.board.usb_added)
         if model is not None:
             add(type="usb", index=0, model=model)
     if c.q35 and missing("sata"):
         add(type="sata", index=0)
-    if c.pcie and missing("pci"):
-        add(type="pci", index=0, model="pcie-root")
-    elif c.pci and not c.pcie and missing("pci"):
-        add(type="pci", index=0, model="pci-root")
+    if c.pci and missing("pci"):
+        add(type="pci", index=0, model=c.board.pci_root)
 
 
 def for_devices(devices: DeviceLists, c: Completion) -> None:

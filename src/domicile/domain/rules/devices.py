@@ -17,7 +17,7 @@ def _list(domain: Domain, tag: str) -> list[Any]:
 
 def inputs(domain: Domain, c: Completion) -> None:
     """Add the PS/2 mouse and keyboard that a PC has built in."""
-    if not c.x86 or c.machine == "microvm" or "input" not in BY_TAG:
+    if c.board.input != "ps2" or "input" not in BY_TAG:
         return
     features = domain.features
     if features is not None and features.ps2 is not None and features.ps2.state is False:
@@ -35,8 +35,7 @@ def balloon(domain: Domain, c: Completion) -> None:
     present = _list(domain, "memballoon")
     if present or "memballoon" not in BY_TAG:
         return
-    virtio = c.x86 or c.pci or c.s390 or c.arm_virt or c.riscv_virt or c.loongarch_virt
-    made = BY_TAG["memballoon"].element(model="virtio" if virtio else "none")
+    made = BY_TAG["memballoon"].element(model="virtio" if c.board.balloon else "none")
     present.append(made)
     c.add(made, "lets the host take memory back and count it", "使主机可回收与统计内存")
 

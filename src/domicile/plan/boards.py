@@ -1,0 +1,129 @@
+"""What is true of a kind of machine, whichever QEMU runs it: one table by architecture and machine type.
+
+`plan/facts.Facts.board` gives the line of a machine; device slices and domain/rules read it and never ask for a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+#: Models in the order in which they are preferred, each with the QEMU device it needs ("" where that need not be asked).
+Preferences = tuple[tuple[str, str], ...]
+
+X86 = ("x86_64", "i686")
+S390 = ("s390", "s390x")
+PPC64 = ("ppc64", "ppc64le")
+ARM = ("armv6l", "armv7l", "armv7b", "aarch64")
+RISCV = ("riscv32", "riscv64")
+
+_LEGACY_USB: Preferences = (("piix3-uhci", "piix3-usb-uhci"),)
+_XHCI: Preferences = (("qemu-xhci", "qemu-xhci"), ("nec-xhci", ""))
+_PC_CARDS: Preferences = (("cirrus", "cirrus-vga"), ("vga", "VGA"))
+_PC_NETWORK: Preferences = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio", "virtio-net-pci"))
+_PC_SCSI: Preferences = (
+    ("lsilogic", "lsi"), ("lsilogic", "lsi53c895a"), ("virtio-scsi", "virtio-scsi-pci"), ("virtio-scsi", ""),
+)  # fmt: skip
+_VIRTIO: Preferences = (("virtio", ""),)
+_VIRTIO_SCSI: Preferences = (("virtio-scsi", ""),)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One kind of machine.
+
+    `machines` are names of machine types; one that ends with - or . stands for all that begin so, none at all for every
+    machine type of these architectures. `virtio` is the kind of address that virtio devices get.
+    """
+
+    name: str
+    archs: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+    #: The model of PCI controller 0, and the QEMU device without which there is none.
+    pci_root: str = ""
+    pci_needs: str = ""
+    virtio: str = "pci"
+    #: The usual model of a USB controller, and that of the one that is there unless the owner names another.
+    usb: Preferences = ()
+    usb_added: Preferences = ()
+    #: The usual models of other devices.
+    scsi: Preferences = _PC_SCSI
+    network: Preferences = _PC_NETWORK
+    video: Preferences = _PC_CARDS
+    #: The usual target type of serial ports, and the chip of ports that are part of the board.
+    serial: str = ""
+    serial_chip: str = ""
+    #: The usual model of a panic notifier, and whether the machine always has it.
+    panic: str = ""
+    panic_added: bool = False
+    balloon: bool = False
+    #: The bus of keyboards and mice; "ps2" says that the machine has both built in.
+    input: str = "usb"
+    tpm: str = "tpm-tis"
+    #: Whether QEMU is told that the machine has, or has not, ACPI.
+    acpi: bool = False
+
+    def holds(self, arch: str, machine: str) -> bool:
+        """Say whether a machine is of this kind."""
+        if self.archs and arch not in self.archs:
+            return False
+        return not self.machines or any(
+            machine.startswith(name) if name[-1] in "-." else machine == name for name in self.machines
+        )
+
+
+# The first line that holds counts. Source: libvirt's documentation of its defaults; observed with libvirt 9.0 and 11.3.
+BOARDS = (
+    Board(
+        "q35", X86, ("q35", "pc-q35-"), pci_root="pcie-root", usb=_LEGACY_USB, usb_added=(("qemu-xhci", "qemu-xhci"), *_LEGACY_USB),
+        serial="isa-serial", panic="isa", balloon=True, input="ps2", acpi=True,
+    ),
+    Board(
+        "i440fx", X86, ("pc", "pc-i440fx-", "pc-0.", "pc-1.", "rhel5.", "rhel6."), pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB,
+        serial="isa-serial", panic="isa", balloon=True, input="ps2", acpi=True,
+    ),
+    Board(
+        "microvm", X86, ("microvm",), usb=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True, acpi=True,
+    ),
+    Board(
+        "isapc", X86, ("isapc", "none"), usb=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True, input="ps2", acpi=True,
+    ),
+    Board(
+        "x86", X86, pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True,
+        input="ps2", acpi=True,
+    ),
+    Board(
+        "s390-ccw", S390, ("s390-ccw-virtio", "s390-ccw-virtio-", "s390-ccw"), pci_root="pci-root", pci_needs="zpci", virtio="ccw",
+        scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO, serial="sclp-serial", panic="s390", panic_added=True, balloon=True,
+        input="virtio",
+    ),
+    Board("s390", S390, network=_VIRTIO, video=_VIRTIO, serial="sclp-serial", panic="s390", panic_added=True, input="virtio"),
+    Board(
+        "pseries", PPC64, ("pseries", "pseries-"), pci_root="pci-root", usb=(("qemu-xhci", "qemu-xhci"), ("pci-ohci", "")),
+        scsi=(("ibmvscsi", ""),), video=(("vga", ""),), serial="spapr-vio-serial", panic="pseries", balloon=True,
+        tpm="tpm-spapr",
+    ),
+    Board("ppc64", PPC64, usb=(("pci-ohci", ""),), video=(("vga", ""),)),
+    Board("ppc", ("ppc",), usb=(("pci-ohci", ""),)),
+    Board(
+        "arm-virt", ARM, ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO,
+        serial="system-serial", serial_chip="pl011", balloon=True, acpi=True,
+    ),
+    Board("arm", ARM),
+    Board(
+        "riscv-virt", RISCV, ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI, network=_VIRTIO,
+        video=_VIRTIO, serial="system-serial", serial_chip="16550a", balloon=True, acpi=True,
+    ),
+    Board("riscv", RISCV),
+    Board(
+        "loongarch-virt", ("loongarch64",), ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI,
+        network=_VIRTIO, video=_VIRTIO, serial="system-serial", serial_chip="16550a", balloon=True, acpi=True,
+    ),
+    Board("other"),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def board(arch: str, machine: str) -> Board:
+    """Find what kind of machine a machine type of an architecture is."""
+    return next(line for line in BOARDS if line.holds(arch, machine))
