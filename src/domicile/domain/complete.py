@@ -15,6 +15,7 @@ from domicile.devices import video as videos
 from domicile.domain import document
 from domicile.domain.address import drive, pci, serial, usb
 from domicile.domain.domain import Devices, Domain
+from domicile.domain.report import Entry
 from domicile.domain.rules import (
     checks,
     consoles,
@@ -40,24 +41,18 @@ from domicile.schema.shape import Element
 
 
 @dataclass(slots=True)
-class Entry:
-    """One line of the report: what became of a place of the document (``ignored``, ``defaulted``, ``allocated``, ``added``)."""
-
-    path: str
-    kind: str
-    value: str
-    en: str
-    zh: str
-
-
-@dataclass(slots=True)
 class Completed:
-    """A completed domain, the report about it, and the facts it was completed with."""
+    """A completed domain, the facts it was completed with, and what of its document had no effect."""
 
     domain: Domain
-    report: list[Entry] = field(default_factory=list)
-    facts: Completion | None = None
+    facts: Completion
     ignored: list[Problem] = field(default_factory=list)
+
+    @property
+    def report(self) -> list[Entry]:
+        """What was ignored, defaulted, allocated, added, with the paths and values as the domain is now."""
+        entries = [Entry(p.path, "ignored", "", p.message, p.message) for p in self.ignored]
+        return entries + _report(self.domain, self.facts)
 
 
 def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, strict: bool = False) -> Completed:
@@ -75,8 +70,8 @@ def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, 
         wrong = [replace(p, severity="error", code=XML_INVALID_SCHEMA) for p in problems]
     if wrong:
         raise InvalidDocument(_few(sorted(wrong, key=lambda p: p.line or 10**9)))
-    report = [Entry(p.path, "ignored", "", p.message, p.message) for p in problems]
-    return Completed(domain, report + _report(domain, completion), completion, problems)
+    assert completion is not None
+    return Completed(domain, completion, problems)
 
 
 def complete(domain: Domain, host: Host, find: FindCapabilities) -> Completed:
@@ -88,7 +83,8 @@ def complete(domain: Domain, host: Host, find: FindCapabilities) -> Completed:
     completion, found = _complete(domain, host, find)
     if found:
         raise InvalidDocument(_few(found))
-    return Completed(domain, _report(domain, completion), completion)
+    assert completion is not None
+    return Completed(domain, completion)
 
 
 def _spot(problem: Problem) -> tuple[int, str]:
@@ -196,9 +192,9 @@ def _located(domain: Domain, c: Completion) -> list[Problem]:
     return problems
 
 
-def _report(domain: Domain, c: Completion | None) -> list[Entry]:
+def _report(domain: Domain, c: Completion) -> list[Entry]:
     """Say of each note where it is and what the value became."""
-    if c is None or not c.notes:
+    if not c.notes:
         return []
     paths = _paths(domain)
     entries = []

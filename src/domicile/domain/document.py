@@ -40,7 +40,17 @@ def read_stored(text: str) -> Domain:
 
 def write(domain: Domain, *, secrets: bool = True) -> str:
     """Write a document in libvirt's text form; without `secrets` passwords are left out."""
-    text = writing.write(domain, secrets=secrets)
+    return _named(domain, writing.write(domain, secrets=secrets))
+
+
+def write_marked(domain: Domain) -> tuple[str, dict[int, int]]:
+    """Write a document, and say on which line (from 1) each of its elements begins, by the element's id()."""
+    text, marks = writing.write_marked(domain)
+    return _named(domain, text), marks
+
+
+def _named(domain: Domain, text: str) -> str:
+    """Declare QEMU's namespace where the document has something of it."""
     if domain.qemu_commandline is not None or any(
         value is not None for value in (domain.qemu_capabilities, domain.qemu_override, domain.qemu_deprecation)
     ):

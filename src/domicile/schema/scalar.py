@@ -23,7 +23,8 @@ class Scalar:
     values: tuple[str, ...] = ()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Give a text as it is."""
     return text
 
 
@@ -91,7 +92,7 @@ def enum(*values: str) -> Scalar:
             raise ValueError
         return text
 
-    return Scalar("enum", parse, _plain, ", ".join(values), values)
+    return Scalar("enum", parse, plain, ", ".join(values), values)
 
 
 def _switch(yes: str, no: str) -> Scalar:
@@ -164,16 +165,16 @@ def numbers(text: str) -> list[int]:
     return [number for part in parts for number in range(int(part[0]), int(part[-1]) + 1)]
 
 
-STR = Scalar("string", _plain, _plain, "any text")
-FILLED = Scalar("string", _filled, _plain, "a text that is not empty")
-NAME = Scalar("name", _name, _plain, "a name that is not empty and has neither a slash nor a line break")
-NUMBERS = Scalar("numbers", _numbers, _plain, "a set of numbers such as 0-3,^2,8")
-PATH = Scalar("path", _path, _plain, "an absolute path")
+STR = Scalar("string", plain, plain, "any text")
+FILLED = Scalar("string", _filled, plain, "a text that is not empty")
+NAME = Scalar("name", _name, plain, "a name that is not empty and has neither a slash nor a line break")
+NUMBERS = Scalar("numbers", _numbers, plain, "a set of numbers such as 0-3,^2,8")
+PATH = Scalar("path", _path, plain, "an absolute path")
 INT = integer(-(2**31), 2**31 - 1)
 UINT = integer(0, 2**32 - 1)
 PUINT = integer(1, 2**32 - 1)
 ULONG = integer(0, 2**64 - 1)
 YES_NO = _switch("yes", "no")
 ON_OFF = _switch("on", "off")
-UUID = Scalar("uuid", _known(ids.parse_uuid), _plain, "a UUID such as c47e19d5-b25c-4581-8a95-fcb1cb02fd04")
-MAC = Scalar("mac", _known(ids.parse_mac), _plain, "a MAC address such as 52:54:00:8c:ed:f9")
+UUID = Scalar("uuid", _known(ids.parse_uuid), plain, "a UUID such as c47e19d5-b25c-4581-8a95-fcb1cb02fd04")
+MAC = Scalar("mac", _known(ids.parse_mac), plain, "a MAC address such as 52:54:00:8c:ed:f9")

@@ -77,6 +77,8 @@ class Shape:
     """Gives the attributes that are set, in their order, with their values."""
     set_elements: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
     """Gives the child elements that are set, in their order, with their values; a list that is not empty counts as set."""
+    writer: Any = None
+    """Writes such an element, see schema.write.writer_of; None until the first is written."""
 
 
 def element(tag: str, zh: str, *, identity: tuple[str, ...] = (), closed: bool = False) -> Callable[[type[T]], type[T]]:

@@ -5,11 +5,14 @@ Called by domain/document; attributes in single quotes, two spaces a level, an e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lxml import etree
 
-from domicile.schema.shape import Element, Shape
+from domicile.schema.field import Field
+from domicile.schema.scalar import plain
+from domicile.schema.shape import Element, Shape, Variant
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 #: The prefixes of the namespaces that belong to the document itself.
@@ -28,65 +31,123 @@ def escape(value: str) -> str:
 def write(made: Element, *, secrets: bool = True, tag: str = "") -> str:
     """Write one element and all below it; without `secrets`, fields declared secret are left out."""
     lines: list[str] = []
-    _element(made.shape, made, "", lines, secrets, tag or made.shape.tag)
+    writer_of(made.shape)(made, "", lines, secrets, tag or made.shape.tag, None)
     return "\n".join(lines) + "\n"
 
 
-def _element(shape: Shape, made: Any, indent: str, lines: list[str], secrets: bool, tag: str) -> None:
-    head = f"{indent}<{tag}"
-    for declared, value in shape.set_attrs(made):
-        if secrets or not declared.secret:
-            shown = declared.scalar.show(value)
-            if not shown.isalnum():
-                shown = escape(shown)
-            head += f" {declared.name}='{shown}'"
-    inside = shape.set_elements(made)
-    if not inside and shape.text is None:
-        lines.append(head + "/>")
-        return
-    start = len(lines)
-    lines.append(head)
-    deeper = indent + "  "
-    for declared, value in inside:
-        kind = declared.kind
-        if kind == "children":
-            for item in value:
-                _value(declared, item, deeper, lines, secrets)
-        elif kind == "flag":
-            lines.append(f"{deeper}<{declared.name}/>")
-        elif kind == "raw":
-            lines.extend(foreign(value, deeper) if declared.foreign else verbatim(value, deeper))
-        else:
-            _value(declared, value, deeper, lines, secrets)
-    empty = len(lines) == start + 1
-    if shape.text is not None:
-        value = getattr(made, shape.text.slot)
-        if value is not None and (secrets or not shape.text.secret):
-            head += ">" + escape(shape.text.scalar.show(value))
-            if empty:
-                lines[start] = f"{head}</{tag}>"
-            else:
-                lines[start] = head
-                lines.append(f"{indent}</{tag}>")
-            return
-    if empty:
-        lines[start] = head + "/>"
+def write_marked(made: Element) -> tuple[str, dict[int, int]]:
+    """Write one element and all below it, and say on which line (from 1) each element begins, by the element's id()."""
+    lines: list[str] = []
+    marks: dict[int, int] = {}
+    writer_of(made.shape)(made, "", lines, True, made.shape.tag, marks)
+    text = "\n".join(lines) + "\n"
+    if text.count("\n") != len(lines):
+        number, begins = 1, []
+        for line in lines:
+            begins.append(number)
+            number += line.count("\n") + 1
+        marks = {key: begins[mark - 1] for key, mark in marks.items()}
+    return text, marks
+
+
+#: Writes an element: (element, indentation, lines to append to, whether secrets are written, tag, lines where each begins).
+Writer = Callable[[Any, str, list[str], bool, str, dict[int, int] | None], None]
+#: Scalars whose text never needs escaping.
+_SAFE = frozenset({"integer", "hexadecimal", "enum", "switch", "uuid", "mac", "numbers"})
+
+
+def writer_of(shape: Shape) -> Writer:
+    """Give a shape's writer, made when it is first asked for.
+
+    It is a function of its own code: tests and assignments one after the other, where a loop over the declared fields would
+    take twice the time.
+    """
+    found: Writer | None = shape.writer
+    if found is None:
+        found = shape.writer = _make(shape)
+    return found
+
+
+def _make(shape: Shape) -> Writer:
+    names: dict[str, Any] = {
+        "escape": escape,
+        "Element": Element,
+        "writer_of": writer_of,
+        "foreign": foreign,
+        "verbatim": verbatim,
+    }
+    body = ["if marks is not None: marks[id(made)] = len(lines) + 1", "head = f'{indent}<{tag}'"]
+    for number, declared in enumerate(shape.attrs.values()):
+        test = "value is not None" + (" and secrets" if declared.secret else "")
+        body += [
+            f"value = made.{declared.slot}",
+            f"if {test}: head += f\" {declared.name}='{{{_shown(declared, 'value', f'show_{number}', names)}}}'\"",
+        ]
+    if not shape.elements and shape.text is None:
+        body.append("lines.append(head + '/>')")
     else:
-        lines[start] = head + ">"
-        lines.append(f"{indent}</{tag}>")
+        body += ["start = len(lines)", "lines.append(head)", "deeper = indent + '  '"]
+        for number, declared in enumerate(shape.elements.values()):
+            body += [f"value = made.{declared.slot}", *_below(declared, f"of_{number}", names)]
+        if shape.text is not None:
+            secret = " and secrets" if shape.text.secret else ""
+            body += [
+                f"value = made.{shape.text.slot}",
+                f"if value is not None{secret}:",
+                f" head = f'{{head}}>{{{_shown(shape.text, 'value', 'show_text', names)}}}'",
+                " if len(lines) == start + 1: lines[start] = f'{head}</{tag}>'",
+                " else:",
+                "  lines[start] = head",
+                "  lines.append(f'{indent}</{tag}>')",
+                " return",
+            ]
+        body += [
+            "if len(lines) == start + 1: lines[start] = head + '/>'",
+            "else:",
+            " lines[start] = head + '>'",
+            " lines.append(f'{indent}</{tag}>')",
+        ]
+    code = "def write(made, indent, lines, secrets, tag, marks):\n" + "\n".join(f" {line}" for line in body)
+    exec(code, names)  # noqa: S102  our own declarations
+    made: Writer = names["write"]
+    return made
 
 
-def _value(declared: Any, value: Any, indent: str, lines: list[str], secrets: bool) -> None:
+def _shown(declared: Field, value: str, name: str, names: dict[str, Any]) -> str:
+    """Give the expression of a value's text, escaped where it may need it."""
+    scalar = declared.scalar
+    if scalar.show is plain:
+        return value if scalar.name in _SAFE else f"{value} if {value}.isalnum() else escape({value})"
+    names[name] = scalar.show
+    return f"{name}({value})" if scalar.name in _SAFE else f"escape({name}({value}))"
+
+
+def _below(declared: Field, name: str, names: dict[str, Any]) -> list[str]:
+    """Give the code that writes one declared child; `value` holds what is set."""
+    if declared.kind == "flag":
+        return [f"if value: lines.append(deeper + '<{declared.name}/>')"]
+    if declared.kind == "raw":
+        how = "foreign" if declared.foreign else "verbatim"
+        return [f"if value is not None: lines.extend({how}(value, deeper))"]
+    item, head = ("item", "for item in value:") if declared.kind == "children" else ("value", "if value is not None:")
     if declared.of is None:
-        lines.append(f"{indent}<{declared.name}>{escape(declared.scalar.show(value))}</{declared.name}>")
-        return
-    if isinstance(value, Element):
-        start = len(lines)
-        _element(value.shape, value, indent, lines, secrets, declared.name)
-        if not declared.keep_empty and len(lines) == start + 1 and lines[start] == f"{indent}<{declared.name}/>":
-            del lines[start]
-        return
-    declared.of.write(value, indent, lines, secrets)
+        shown = _shown(declared, item, name, names)
+        return [head, f" lines.append(f'{{deeper}}<{declared.name}>{{{shown}}}</{declared.name}>')"]
+    call = f"({item}.shape.writer or writer_of({item}.shape))({item}, deeper, lines, secrets, '{declared.name}', marks)"
+    if isinstance(declared.of, Variant) or (isinstance(declared.of, type) and issubclass(declared.of, Element)):
+        inside = [call]
+    else:
+        names[name] = declared.of
+        inside = [f"if isinstance({item}, Element): {call}", f"else: {name}.write({item}, deeper, lines, secrets)"]
+    if not declared.keep_empty:
+        inside = [
+            "here = len(lines)",
+            *inside,
+            f"if len(lines) == here + 1 and lines[here] == deeper + '<{declared.name}/>':",
+            " del lines[here]",
+            f" if marks is not None: marks.pop(id({item}), None)",
+        ]
+    return [head, *(f" {line}" for line in inside)]
 
 
 def compact(node: Any) -> str:

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from domicile.base.errors import InvalidDocument, NotFound
 from domicile.devices.parts.device import PciAddress
-from domicile.domain import compare, document, explain, provenance
+from domicile.domain import compare, document, explain, provenance, report
 from domicile.domain.complete import complete_text
 from domicile.schema import tree
 
@@ -104,13 +102,12 @@ def shown(found: Revision, *, authored: bool, secrets: bool = False) -> Answer:
     xml = found.authored if authored else found.completed
     if not secrets:
         xml = _PASSWORD.sub(r"\1'***'", xml)
-    return {**revision(found), "xml": xml, "report": report_of(found.report)}
+    return {**revision(found), "xml": xml, "report": report_of(found)}
 
 
-def report_of(text: str) -> list[dict[str, str]]:
-    """Read a stored report."""
-    found = msgspec.json.decode(text) if text else []
-    return found if isinstance(found, list) else []
+def report_of(found: Revision) -> list[dict[str, str]]:
+    """Give the report of a revision's completion."""
+    return [asdict(entry) for entry in report.unpack(found.report, found.completed)]
 
 
 def entries(completed: Completed) -> list[dict[str, str]]:
@@ -164,7 +161,7 @@ def _compare(one: Revision, other: Revision) -> list[compare.Change]:
 def versions(revisions: Sequence[Revision]) -> list[provenance.Version]:
     """Give revisions in the form in which origins are looked for."""
     found = with_document(revisions)[-_FOLLOWED:]
-    return [provenance.Version(r.authored, r.completed, report_of(r.report)) for r in found]
+    return [provenance.Version(r.authored, r.completed, report_of(r)) for r in found]
 
 
 def explained(

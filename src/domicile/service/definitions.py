@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from domicile.base.errors import OPERATION_INVALID, Conflict, InvalidRequest, NotFound, WrongState
 from domicile.domain import document, metadata
 from domicile.domain.complete import Completed, complete, complete_text
-from domicile.domain.complete import Entry as ReportEntry
 from domicile.domain.domain import Domain
+from domicile.domain.report import Entry as ReportEntry
 from domicile.runtime.states import Kind as Event
 from domicile.schema import read
 from domicile.service import drafts
@@ -25,12 +25,17 @@ _ADDED, _UPDATED, _RENAMED = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Defined:
-    """What a definition became: its domain, its revision's number, and what completion did."""
+    """What a definition became: its domain, its revision's number, and what was completed (None for an old revision)."""
 
     entry: Entry
     revision: int
-    report: list[ReportEntry] = field(default_factory=list)
+    completed: Completed | None = None
     created: bool = False
+
+    @property
+    def report(self) -> list[ReportEntry]:
+        """What completion did."""
+        return self.completed.report if self.completed is not None else []
 
 
 class Definitions:
@@ -82,7 +87,7 @@ class Definitions:
         entry, created = self._head(draft, revision)
         await self._still_the_same(entry, draft)
         service.tell(entry, Event.DEFINED, _ADDED if created else _UPDATED)
-        return Defined(entry, revision.n, done.report if done is not None else [], created)
+        return Defined(entry, revision.n, done, created)
 
     async def _still_the_same(self, entry: Entry, draft: Draft) -> None:
         """Where the new definition is the one that runs, nothing is pending."""

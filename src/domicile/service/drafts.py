@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from domicile.devices.disk import Disk
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.interface import Interface
-from domicile.domain import document
+from domicile.domain import document, report
 from domicile.domain.complete import Completed
 from domicile.domain.domain import Domain
 from domicile.store.values import Draft, Fact
@@ -19,9 +17,10 @@ from domicile.store.values import Draft, Fact
 def draft(authored: str, done: Completed) -> Draft:
     """Make what is stored of a completed domain."""
     domain = done.domain
+    completed, marks = document.write_marked(domain)
     return Draft(
-        uuid=domain.uuid or "", name=domain.name or "", authored=authored, completed=document.write(domain),
-        report=msgspec.json.encode(done.report).decode(), summary=summary(domain), facts=tuple(facts(domain)),
+        uuid=domain.uuid or "", name=domain.name or "", authored=authored, completed=completed,
+        report=report.pack(done.facts.notes, done.ignored, marks), summary=summary(domain), facts=tuple(facts(domain)),
     )  # fmt: skip
 
 
