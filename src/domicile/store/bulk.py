@@ -1,14 +1,15 @@
-"""Many rows into a table at the driver's own speed: SQLAlchemy writes the SQL once, the driver runs it.
+"""Statements at the driver's own speed: SQLAlchemy writes the SQL once, the driver runs it.
 
-Used where a definition or an index writes tens or thousands of rows; three times as fast as execute().
+Used where a definition or an index writes rows by the thousand; three times as fast as execute().
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, CursorResult, Table, insert
+from sqlalchemy.sql.base import Executable
 
 _compiled: dict[tuple[str, str], tuple[str, list[str], bool]] = {}
 
@@ -34,3 +35,27 @@ def _statement(connection: Connection, table: Table) -> tuple[str, list[str], bo
         compiled = insert(table).inline().compile(dialect=connection.dialect, column_keys=names)
         _compiled[key] = (str(compiled), names, connection.dialect.positional)
     return _compiled[key]
+
+
+class Prepared:
+    """One statement whose SQL is written once for each kind of database; its parameters are plain values of the driver's."""
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, list[str], bool]] = {}
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
+        """Run it with a value for each of its named parameters."""
+        known = self._compiled.get(connection.dialect.name)
+        if known is None:
+            known = self._compiled[connection.dialect.name] = self._compile(connection)
+        sql, names, positional = known
+        if positional:
+            return connection.exec_driver_sql(sql, tuple([values[name] for name in names]))
+        return connection.exec_driver_sql(sql, {name: values[name] for name in names})
+
+    def _compile(self, connection: Connection) -> tuple[str, list[str], bool]:
+        statement: Any = self._statement
+        compiled = statement.compile(dialect=connection.dialect)
+        names = list(compiled.positiontup) if compiled.positional else list(compiled.params)
+        return str(compiled), names, bool(compiled.positional)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, bindparam, insert, or_, select, updat
 
 from domicile.base.errors import Conflict, NotFound
 from domicile.base.ids import parse_uuid
-from domicile.store import clock, document, facts
+from domicile.store import bulk, clock, document, facts
 from domicile.store.tables import domain, revision
 from domicile.store.values import Author, Draft, Head, Revision
 
@@ -32,11 +32,17 @@ _to_json = msgspec.json.Encoder().encode
 
 _LIVE = domain.c.undefined_at.is_(None)
 _ROW = select(domain.c.id, domain.c.uuid, domain.c.name, domain.c.head, domain.c.undefined_at)
-_RIVALS = _ROW.where(
-    or_(domain.c.uuid == bindparam("uuid_"), (domain.c.name == bindparam("name_")) & _LIVE)
-).with_for_update()
-_NEW_DOMAIN = insert(domain).returning(domain.c.id)
-_NEW_REVISION = insert(revision)
+_RIVALS = bulk.Prepared(
+    _ROW.where(
+        or_(domain.c.uuid == bindparam("uuid_"), (domain.c.name == bindparam("name_")) & _LIVE)
+    ).with_for_update()
+)
+_NEW_DOMAIN = bulk.Prepared(
+    insert(domain).values({c.name: bindparam(c.name) for c in domain.c if c.name != "id"}).returning(domain.c.id)
+)
+_NEW_REVISION = bulk.Prepared(
+    insert(revision).inline().values({c.name: bindparam(c.name) for c in revision.c if c.name != "id"})
+)
 # Statements that stand ready: making one anew for each call costs as much as running it.
 _BY_UUID = _ROW.where(domain.c.uuid == bindparam("uuid_"))
 _MOVE_HEAD = (
@@ -206,7 +212,7 @@ def _live_row(connection: Connection, key: str) -> Place:
 def _row_for(connection: Connection, draft: Draft, kind: str) -> Place | None:
     """Return the row that the draft is the next revision of, or None where it is a new domain's first."""
     mine = None
-    for row in connection.execute(_RIVALS, {"uuid_": draft.uuid, "name_": draft.name}):
+    for row in _RIVALS.run(connection, {"uuid_": draft.uuid, "name_": draft.name}):
         found = Place(*row)
         if found.uuid != draft.uuid:
             raise Conflict(
@@ -231,7 +237,7 @@ def _new_domain(connection: Connection, made: Revision, summary: str) -> int:
         "owner": made.author.user,
         "summary": summary,
     }
-    return int(connection.execute(_NEW_DOMAIN, values).scalar_one())
+    return int(_NEW_DOMAIN.run(connection, values).scalar_one())
 
 
 def _move_head(
@@ -249,8 +255,8 @@ def _move_head(
 
 
 def _append(connection: Connection, domain_id: int, made: Revision) -> None:
-    connection.execute(
-        _NEW_REVISION,
+    _NEW_REVISION.run(
+        connection,
         {
             "domain": domain_id,
             "n": made.n,
