@@ -16,9 +16,17 @@ from domicile.domain.complete import complete_text
 from domicile.domain.rules.machine import FindCapabilities
 from domicile.domain.source import drop
 from domicile.plan.capabilities import Capabilities
-from domicile.plan.facts import Why
 from domicile.plan.host import Host
 from domicile.schema.read import path_of
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A reason in both languages of the product."""
+
+    en: str
+    zh: str
+
 
 NOTHING = Why("nothing", "无变化")
 _KEPT = Why("", "")

@@ -198,12 +198,12 @@ def _report(domain: Domain, c: Completion) -> list[Entry]:
         return []
     paths = _paths(domain)
     entries = []
-    for note in c.notes:
-        base = paths.get(id(note.element))
+    for element, slot, kind, en, zh in c.notes:
+        base = paths.get(id(element))
         if base is None:
             continue
-        path, value = _slot(note.element, note.slot, base)
-        entries.append(Entry(path, note.kind, value, note.why.en, note.why.zh))
+        path, value = _slot(element, slot, base)
+        entries.append(Entry(path, kind, value, en, zh))
     return entries
 
 

@@ -38,17 +38,16 @@ def pack(notes: Sequence[Note], ignored: Sequence[Problem], marks: Mapping[int, 
     """
     reasons: dict[tuple[str, str], int] = {}
     rows = []
-    for note in notes:
-        element = note.element
+    for element, slot, kind, en, zh in notes:
         line = marks.get(id(element))
         if line is None:
             continue
-        declared = element.shape.by_slot.get(note.slot)
-        why = (note.why.en, note.why.zh)
-        number = reasons.get(why)
+        declared = element.shape.by_slot.get(slot)
+        reason = (en, zh)
+        number = reasons.get(reason)
         if number is None:
-            number = reasons[why] = len(reasons)
-        rows.append((line, "" if declared is None else declared.path, note.kind, number))
+            number = reasons[reason] = len(reasons)
+        rows.append((line, "" if declared is None else declared.path, kind, number))
     return _encode(
         {"why": list(reasons), "rows": rows, "ignored": [(p.path, p.message) for p in ignored]},
     ).decode()

@@ -20,14 +20,6 @@ from domicile.schema.shape import Element
 
 
 @dataclass(slots=True)
-class Why:
-    """A reason in both languages of the product. Not frozen: a completion makes a hundred, and freezing triples their cost."""
-
-    en: str
-    zh: str
-
-
-@dataclass(slots=True)
 class Facts:
     """The machine around a device: its architecture, machine type, accelerator and emulator."""
 
@@ -99,14 +91,9 @@ class Facts:
         return next((model for model, device in preferences if not device or self.caps.has_device(device)), None)
 
 
-@dataclass(slots=True)
-class Note:
-    """One thing completion did: which slot of which element it filled, how and why."""
-
-    element: Element
-    slot: str
-    kind: str
-    why: Why
+#: One thing completion did: the element, which slot of it, how (``defaulted``, ``allocated``, ``added``, ``ignored``), and why
+#: in both languages of the product. A plain tuple: a completion makes a hundred.
+Note = tuple[Element, str, str, str, str]
 
 
 @dataclass(slots=True)
@@ -120,16 +107,16 @@ class Completion(Facts):
     def default(self, element: Element, slot: str, value: Any, en: str, zh: str) -> None:
         """Fill in a slot its owner left open, and say why with this value."""
         setattr(element, slot, value)
-        self.notes.append(Note(element, slot, "defaulted", Why(en, zh)))
+        self.notes.append((element, slot, "defaulted", en, zh))
 
     def allocate(self, element: Element, slot: str, value: Any, en: str, zh: str) -> None:
         """Fill in something that had to be given out (an address, a MAC, an index), and say why."""
         setattr(element, slot, value)
-        self.notes.append(Note(element, slot, "allocated", Why(en, zh)))
+        self.notes.append((element, slot, "allocated", en, zh))
 
     def add(self, element: Element, en: str, zh: str) -> None:
         """Note that a whole element was added that its owner did not write."""
-        self.notes.append(Note(element, "", "added", Why(en, zh)))
+        self.notes.append((element, "", "added", en, zh))
 
     def problem(
         self,

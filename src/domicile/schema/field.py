@@ -46,6 +46,8 @@ class Field:
     foreign: bool = False
     code: int = XML_ERROR
     empty_code: int = XML_ERROR
+    nested: Any = None
+    """The shape of the elements it holds, where that does not depend on the document; set with the class's own shape."""
 
     @property
     def path(self) -> str:

@@ -13,7 +13,7 @@ from lxml import etree
 from domicile.base.errors import CONFIG_UNSUPPORTED, XML_DETAIL, XML_ERROR, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.schema.field import Field
-from domicile.schema.shape import Element, Shape, Variant
+from domicile.schema.shape import Shape, Variant
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_PROBLEMS = 100
@@ -30,6 +30,8 @@ _PARSER_OPTIONS: dict[str, Any] = {
     "strip_cdata": True,
     "collect_ids": False,
 }
+_parser = etree.XMLParser(**_PARSER_OPTIONS)
+_TWICE = "stands more than once; the first counts"
 
 
 def parse(text: str | bytes) -> etree._Element:
@@ -49,7 +51,7 @@ def parse(text: str | bytes) -> etree._Element:
     if not data.strip():
         raise InvalidDocument([Problem("", "the document is empty", accepted="an XML document", code=XML_DETAIL)])
     try:
-        root = etree.fromstring(data, etree.XMLParser(**_PARSER_OPTIONS))
+        root = etree.fromstring(data, _parser)
     except etree.XMLSyntaxError as error:
         line = error.lineno or 0
         raise InvalidDocument([Problem("", f"not well-formed XML: {error.msg}", line, code=XML_DETAIL)]) from None
@@ -101,7 +103,14 @@ class Reader:
                 else:
                     self.problem(node, "an entity reference is not allowed here", "plain text")
                 continue
-            self._child(made, declared, sub)
+            if declared.nested is None:
+                self._child(made, declared, sub)
+            elif declared.kind == "children":
+                getattr(made, declared.slot).append(self.element(declared.nested, sub))
+            elif getattr(made, declared.slot) is None:
+                setattr(made, declared.slot, self.element(declared.nested, sub))
+            else:
+                self._unknown(sub, "", _TWICE)
         if shape.text is not None:
             value = node.text or ""
             if len(node) or (shape.elements and value.isspace()):  # blanks around elements inside are no text
@@ -138,7 +147,7 @@ class Reader:
         elif getattr(made, declared.slot) is None:
             setattr(made, declared.slot, value)
         else:
-            self._unknown(sub, "", "stands more than once; the first counts")
+            self._unknown(sub, "", _TWICE)
 
     def _nested(self, declared: Field, sub: Any) -> Any:
         of = declared.of
@@ -157,8 +166,6 @@ class Reader:
                     )
                 return None
             return self.element(cls.shape, sub)
-        if isinstance(of, type) and issubclass(of, Element):
-            return self.element(of.shape, sub)
         return of.read(self, sub)
 
     def _bad(self, node: Any, declared: Field, value: str) -> None:

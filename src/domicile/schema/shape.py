@@ -116,11 +116,19 @@ def element(tag: str, zh: str, *, identity: tuple[str, ...] = (), closed: bool =
             by_slot={f.slot: f for f in found},
             closed=closed,
         )
+        for declared in found:
+            hold(declared, declared.of)
         _finder(made.shape, "set_attrs", attrs)
         _finder(made.shape, "set_elements", elements)
         return made  # type: ignore[no-any-return]
 
     return make
+
+
+def hold(declared: Field, of: Any) -> None:
+    """Say what a field holds; for one whose class could not be named yet where it was declared."""
+    declared.of = of
+    declared.nested = of.shape if isinstance(of, type) and issubclass(of, Element) else None
 
 
 def _constructor(cls: type[Any]) -> Callable[..., None]:

@@ -6,6 +6,7 @@ Called by domain/document; attributes in single quotes, two spaces a level, an e
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from lxml import etree
@@ -160,7 +161,8 @@ def compact(node: Any) -> str:
 
 def foreign(node: Any, indent: str) -> list[str]:
     """Write foreign XML as libxml2 does: its own quotes, indented where it holds no text beside elements."""
-    copy = etree.fromstring(etree.tostring(node, with_tail=False))
+    copy = deepcopy(node)
+    copy.tail = None
     _arrange(copy, indent)
     etree.cleanup_namespaces(copy)
     return [indent + etree.tostring(copy, encoding="unicode")]

@@ -213,7 +213,7 @@ def _row_for(connection: Connection, draft: Draft, kind: str) -> Place | None:
     """Return the row that the draft is the next revision of, or None where it is a new domain's first."""
     mine = None
     for row in _RIVALS.run(connection, {"uuid_": draft.uuid, "name_": draft.name}):
-        found = Place(*row)
+        found = Place._make(row)
         if found.uuid != draft.uuid:
             raise Conflict(
                 f"domain '{draft.name}' already exists with uuid {found.uuid}; {draft.uuid} cannot have its name"

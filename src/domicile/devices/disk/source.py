@@ -7,7 +7,7 @@ from domicile.devices.parts.device import HEX1, HEX2, HEX4
 from domicile.devices.parts.size import Size
 from domicile.schema import field as f
 from domicile.schema.scalar import FILLED, PATH, PUINT, STR, UINT, ULONG, YES_NO, enum
-from domicile.schema.shape import Element, element
+from domicile.schema.shape import Element, element, hold
 
 FORMATS = (
     "raw", "dir", "bochs", "cloop", "dmg", "iso", "vpc", "vdi", "luks", "cow", "qcow", "qcow2", "qed", "vmdk", "vhd", "fat",
@@ -260,7 +260,7 @@ class DataStore(Element):
 
 
 # The two contain each other, so one of them learns of the other afterwards.
-DiskSource.shape.elements["dataStore"].of = DataStore
+hold(DiskSource.shape.elements["dataStore"], DataStore)
 
 
 @element("backingStore", "后备层")

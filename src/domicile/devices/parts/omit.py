@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from domicile.plan.facts import Completion, Note, Why
+from domicile.plan.facts import Completion
 from domicile.schema.shape import Element
+
+_EMPTY: dict[str, object] = {"children": [], "flag": False}
 
 
 def omit(element: Element, slots: Iterable[str], completion: Completion, en: str, zh: str) -> None:
     """Empty the named slots of an element that are set, each with a note of kind ``ignored``."""
-    kinds = {field.slot: field.kind for field in element.shape.fields}
+    declared = element.shape.by_slot
     for slot in slots:
-        empty = {"children": [], "flag": False}.get(kinds[slot])
+        empty = _EMPTY.get(declared[slot].kind)
         if getattr(element, slot) != empty:
-            setattr(element, slot, empty)
-            completion.notes.append(Note(element, slot, "ignored", Why(en, zh)))
+            setattr(element, slot, [] if empty == [] else empty)
+            completion.notes.append((element, slot, "ignored", en, zh))

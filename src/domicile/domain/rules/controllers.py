@@ -24,8 +24,10 @@ def insert(controllers: list[Controller], controller: Controller) -> None:
             controller.master is None and other.master is not None and other.index == controller.index
         ):
             place = position
-        elif place is None:
-            place = position + 1
+        else:
+            place = position + 1 if place is None else place
+            if (other.index or 0) < controller.index:
+                break
     controllers.insert(len(controllers) if place is None else place, controller)
 
 

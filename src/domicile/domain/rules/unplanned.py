@@ -17,7 +17,7 @@ from domicile.devices.hostdev import Hostdev
 from domicile.devices.interface import Interface
 from domicile.devices.tpm import Tpm
 from domicile.domain.domain import Domain
-from domicile.plan.facts import Completion, Note, Why
+from domicile.plan.facts import Completion
 from domicile.schema.shape import Element
 
 
@@ -158,4 +158,4 @@ def tell(domain: Domain, c: Completion) -> None:
             else "this version does not apply it yet"
         )
         zh = "本版本尚不能实现：虚拟机将无法启动" if gap.refused else "本版本尚未应用此项"
-        c.notes.append(Note(gap.element, gap.slot, "ignored", Why(en, zh)))
+        c.notes.append((gap.element, gap.slot, "ignored", en, zh))
