@@ -15,6 +15,7 @@ from domicile.devices.parts.device import Device, PciAddress
 from domicile.domain.address import builtin
 from domicile.domain.address.buses import Bus, Buses
 from domicile.domain.domain import DeviceLists
+from domicile.domain.rules.controllers import join
 from domicile.plan.facts import Completion
 from domicile.plan.place import Pci, Want, WantPci
 
@@ -210,7 +211,7 @@ def _dry_run(devices: DeviceLists, top: int, c: Completion) -> tuple[Buses, _Tri
     while index < len(buses.buses):
         if not any(k.type == "pci" and k.index == index for k in devices.of(Controller)):
             controller = Controller(type="pci", index=index, model=buses.buses[index].model)
-            devices.of(Controller).append(controller)
+            join(devices.of(Controller), controller, c)
             c.add(controller, "the devices need one more bus", "设备需要更多总线")
             want = pci_want(controller.model or "")
             if want is not None and _next(buses, want.flags) is None:

@@ -6,6 +6,7 @@ from domicile.devices import BY_TAG
 from domicile.devices.controller import Controller
 from domicile.devices.parts.device import Device, VirtioSerialAddress
 from domicile.domain.domain import DeviceLists
+from domicile.domain.rules.controllers import join
 from domicile.plan.facts import Completion
 from domicile.plan.place import WantVirtioSerial
 
@@ -62,7 +63,7 @@ def _give(device: Device, console: bool, used: dict[int, set[int]], devices: Dev
     if fixed is None:
         number = max(controllers, default=-1) + 1
         controller = Controller(type="virtio-serial", index=number)
-        devices.of(Controller).append(controller)
+        join(devices.of(Controller), controller, c)
         c.add(controller, "consoles and channels need its ports", "控制台与通道需要其端口")
         _give(device, console, used, devices, c)
         return

@@ -31,6 +31,14 @@ def insert(controllers: list[Controller], controller: Controller) -> None:
     controllers.insert(len(controllers) if place is None else place, controller)
 
 
+def join(controllers: list[Controller], controller: Controller, c: Completion) -> None:
+    """Put a controller that nobody wrote among its kind; at the end, as libvirt did before 10.0."""
+    if c.host.libvirt >= (10, 0):
+        insert(controllers, controller)
+    else:
+        controllers.append(controller)
+
+
 def number(devices: DeviceLists, c: Completion) -> None:
     """Give every controller without an index the first one that is free among its kind."""
     controllers = devices.of(Controller)
@@ -73,7 +81,7 @@ def built_in(devices: DeviceLists, c: Completion) -> None:
 
     def add(**values: object) -> None:
         controller = Controller(**values)
-        controllers.append(controller)
+        join(controllers, controller, c)
         c.add(controller, "the machine type has it built in or by default", "该机型内建或默认带有")
 
     if not any(k.type == "usb" for k in controllers):
@@ -119,5 +127,5 @@ def _up_to(devices: DeviceLists, kind: str, highest: int, c: Completion) -> None
             controller = Controller(type=kind, index=index)
             if kind == "scsi":
                 controller.model = next((k.model for k in controllers if k.type == "scsi"), None)
-            controllers.append(controller)
+            join(controllers, controller, c)
             c.add(controller, "devices are plugged into it", "有设备接在它上面")
