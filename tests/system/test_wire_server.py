@@ -21,7 +21,7 @@ from domicile.base import errors as e
 from domicile.rpc import frame as f
 from domicile.rpc.calls import connect, domain, domain_device, domain_event, network
 from domicile.rpc.client import Client
-from domicile.rpc.connection import PING
+from domicile.rpc.connection import PING, PONG
 from domicile.rpc.frame import Frame, FrameReader, frame
 from domicile.rpc.types import Domain
 
@@ -228,12 +228,12 @@ def test_keepalive_is_answered_and_bad_calls_do_not_end_the_connection(path: Pat
             + frame(0x20008086, 1, 9999, f.CALL, 3, f.OK)
             + frame(0x20008086, 7, 157, f.CALL, 4, f.OK)
             + frame(0x12345678, 1, 1, f.CALL, 5, f.OK)
-            + frame(0x20008086, 1, 157, f.CALL_WITH_FDS, 6, f.OK, b"\0\0\0\1")
+            + frame(0x20008086, 1, 157, f.CALL_WITH_FDS, 6, f.OK, b"\0\0\0\0")
             + frame(0x20008086, 1, 201, f.STREAM, 77, f.CONTINUE, b"lost")
             + frame(0x20008086, 1, 157, f.CALL, 8, f.OK)
         )
         got = answers(sock, 7)
-        assert [(one.serial, one.status) for one in got[1:]] == [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (8, 0)]
+        assert [(one.serial, one.status) for one in got[1:]] == [(2, 1), (3, 1), (4, 1), (5, 1), (6, 0), (8, 0)]
         assert (got[0].program, got[0].procedure) == (0x6B656570, 2)
 
 
@@ -297,16 +297,68 @@ def test_too_many_events_unread_drop_the_client(path: Path) -> None:
         eventually(lambda: len(server.sessions) == 1)
 
 
-def test_clients_are_counted_and_must_open_in_time(path: Path) -> None:
-    with running(path, LIMITS) as server:
-        idle = [raw(path) for _ in range(6)]
-        eventually(lambda: len(server.sessions) == 4)
+def closed(sock: socket.socket) -> bool:
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_clients_must_open_in_time_and_the_longest_wait_ends_first(path: Path) -> None:
+    with running(path, LIMITS) as server, contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(raw(path)) for _ in range(6)]
+        assert closed(idle[0])
+        assert closed(idle[1])
+        with Client.connect(path) as client:
+            assert client.call(connect.connect_get_type) == "QEMU"
+        assert all(closed(one) for one in idle)
         eventually(lambda: not server.sessions)
-        clients = [Client.connect(path) for _ in range(8)]
-        with pytest.raises((e.HostFailure, e.OutcomeUnknown)):
-            Client.connect(path)
-        for one in (*idle, *clients):
-            one.close()
+
+
+def test_who_comes_when_all_places_are_taken_waits(path: Path) -> None:
+    with running(path, LIMITS), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client.connect(path)) for _ in range(8)]
+        with pytest.raises(e.DeadlineExceeded):
+            Client.connect(path, 0.2)
+        with opened_later(path) as late:
+            clients[0].close()
+            assert answers(late, 1)[0].status == f.OK
+
+
+@contextlib.contextmanager
+def opened_later(path: Path) -> Iterator[socket.socket]:
+    with raw(path) as sock:
+        sock.sendall(frame(0x20008086, 1, 1, f.CALL, 1, f.OK, connect.connect_open.pack_args(None, 0)))
+        yield sock
+
+
+def test_a_message_left_half_sent_ends_the_connection(path: Path) -> None:
+    limits = Limits(message_seconds=0.4)
+    with running(path, limits), opened(path) as half, opened(path) as whole, Client.connect(path) as client:
+        half.sendall(b"\0\0\0")
+        for _ in range(8):
+            whole.sendall(frame(0x20008086, 1, 157, f.CALL, 2, f.OK))
+            assert answers(whole, 1)[0].status == f.OK
+            time.sleep(0.1)
+        assert closed(half)
+        assert client.call(connect.connect_get_type) == "QEMU"
+
+
+def test_a_silent_client_is_asked_and_then_dropped(path: Path) -> None:
+    limits = Limits(keepalive_interval=0.2, keepalive_count=2)
+    with running(path, limits), opened(path) as dead, opened(path) as living, opened(path) as old:
+        ask = frame(0x20008086, 1, 60, f.CALL, 2, f.OK, connect.connect_supports_feature.pack_args(10))
+        for sock in (dead, living):
+            sock.sendall(ask)
+            assert answers(sock, 1)[0].payload == b"\0\0\0\1"
+        for _ in range(6):
+            ping = answers(living, 1)[0]
+            assert (ping.program, ping.procedure, ping.type) == (0x6B656570, 1, f.EVENT)
+            living.sendall(PONG)
+        assert [one.procedure for one in answers(dead, 2)] == [1, 1]
+        assert closed(dead)
+        old.sendall(frame(0x20008086, 1, 157, f.CALL, 3, f.OK))
+        assert answers(old, 1)[0].status == f.OK
 
 
 def test_deadlines_and_broken_connections(path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_args, get_origin
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
 from domicile.rpc.layout import Layout, layout
 from domicile.rpc.xdr import Pack, Unpack, packer, unpacker
@@ -18,23 +18,33 @@ from domicile.rpc.xdr import Pack, Unpack, packer, unpacker
 P = ParamSpec("P")
 R = TypeVar("R")
 Stream = Literal["", "read", "write"]
+Files = Literal["", "in", "out", "both"]
 
 
 class Encoded(bytes):
     """A result that is packed already; a handler that answers the same list often may keep and return it."""
 
 
+class WithFiles(NamedTuple):
+    """A result that open descriptors go along with; they are closed here once they are sent."""
+
+    result: Any
+    fds: tuple[int, ...]
+
+
 class Stub(Generic[P, R]):
     """One declared procedure or event.
 
     `acl` holds the rights it needs as ``object:permission`` words; a word ``…?when`` applies only then.
-    `stream` says whether the call opens a stream, and which way from the client's point of view.
+    `stream` says whether the call opens a stream, and which way from the client's point of view; `files` whether open
+    descriptors travel with the call ("in"), with its answer ("out") or with both.
     """
 
     __slots__ = (
         "_function",
         "acl",
         "arity",
+        "files",
         "is_event",
         "name",
         "number",
@@ -54,11 +64,19 @@ class Stub(Generic[P, R]):
     unpack_result: Unpack
 
     def __init__(
-        self, program: Program, number: int, function: Callable[P, R], acl: str, stream: Stream, *, event: bool
+        self,
+        program: Program,
+        number: int,
+        function: Callable[P, R],
+        acl: str,
+        stream: Stream = "",
+        files: Files = "",
+        *,
+        event: bool = False,
     ) -> None:
         self._function: Callable[..., Any] = function
         self.program, self.version, self.number, self.name = program.number, program.version, number, function.__name__
-        self.acl, self.stream, self.is_event = tuple(acl.split()), stream, event
+        self.acl, self.stream, self.files, self.is_event = tuple(acl.split()), stream, files, event
         self.read_only = all(_harmless(rule) for rule in self.acl)
         self.arity = function.__code__.co_argcount
 
@@ -96,13 +114,15 @@ class Program:
         self.number, self.version, self.name = number, version, name
         self.stubs: dict[int, Stub[..., Any]] = {}
 
-    def call(self, number: int, acl: str = "none", *, stream: Stream = "") -> Callable[[Callable[P, R]], Stub[P, R]]:
+    def call(
+        self, number: int, acl: str = "none", *, stream: Stream = "", files: Files = ""
+    ) -> Callable[[Callable[P, R]], Stub[P, R]]:
         """Declare a procedure by its signature."""
-        return lambda function: self._declare(Stub(self, number, function, acl, stream, event=False))
+        return lambda function: self._declare(Stub(self, number, function, acl, stream, files))
 
     def event(self, number: int) -> Callable[[Callable[P, None]], Stub[P, None]]:
         """Declare a message that the server sends of itself."""
-        return lambda function: self._declare(Stub(self, number, function, "none", "", event=True))
+        return lambda function: self._declare(Stub(self, number, function, "none", event=True))
 
     def _declare(self, stub: Stub[P, R]) -> Stub[P, R]:
         if stub.number in self.stubs:

@@ -32,6 +32,11 @@ def reply_frame(call: Frame, payload: bytes) -> bytes:
     return frame(call.program, call.version, call.procedure, f.REPLY, call.serial, f.OK, payload)
 
 
+def reply_with_descriptors(call: Frame, payload: bytes, count: int) -> bytes:
+    """Answer a call; `count` descriptors are to be sent after it."""
+    return f.frame_with_descriptors(call, payload, count)
+
+
 def event_frame(stub: Stub[P, None], payload: bytes) -> bytes:
     """Tell of an event; the payload is the stub's packed arguments, the same bytes for every subscriber."""
     return frame(stub.program, stub.version, stub.number, f.EVENT, 0, f.OK, payload)
@@ -59,6 +64,20 @@ class ServerConnection:
     def limit(self, value: int) -> None:
         self._reader.limit = value
 
+    @property
+    def partial(self) -> bool:
+        """Whether a message has begun that is not complete yet."""
+        return self._reader.partial
+
+    def descriptors(self, fds: list[int]) -> None:
+        """Take descriptors; the bytes they came with are received next."""
+        self._reader.descriptors.extend(fds)
+
+    def unclaimed(self) -> list[int]:
+        """Give up the descriptors that no message has claimed, for closing."""
+        fds, self._reader.descriptors = self._reader.descriptors, []
+        return fds
+
     def receive(self, data: bytes) -> list[Frame]:
         """Take bytes; return calls, stream packets and keepalive messages.
 
@@ -66,12 +85,18 @@ class ServerConnection:
         """
         frames = self._reader.feed(data)
         for one in frames:
-            if one.type == f.EVENT:
+            kind = one.type
+            if kind == f.EVENT:
                 if one.program != _KEEPALIVE or one.procedure not in (1, 2):
+                    self._give_back(frames)
                     raise ProtocolError(f"clients send no events ({one.program:#x}/{one.procedure})")
-            elif one.type in (f.REPLY, f.REPLY_WITH_FDS):
+            elif kind in (f.REPLY, f.REPLY_WITH_FDS):
+                self._give_back(frames)
                 raise ProtocolError("clients send no replies")
         return frames
+
+    def _give_back(self, frames: list[Frame]) -> None:
+        self._reader.descriptors.extend(fd for one in frames for fd in one.fds)
 
 
 class ClientConnection:
@@ -90,7 +115,7 @@ class ClientConnection:
         self._serial = (self._serial + 1) & 0x7FFFFFFF
         self._waiting.add(self._serial)
         call = Frame(stub.program, stub.version, stub.number, f.CALL, self._serial, f.OK, payload)
-        return call, frame(*call)
+        return call, frame(*call[:7])
 
     def forget(self, call: Frame) -> None:
         """Expect no reply to that call any more."""

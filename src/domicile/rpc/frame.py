@@ -45,6 +45,7 @@ class Status(IntEnum):
 
 CALL, REPLY, EVENT, STREAM, CALL_WITH_FDS, REPLY_WITH_FDS, STREAM_HOLE = map(int, Type)
 OK, ERROR, CONTINUE = map(int, Status)
+_WITH_FDS = frozenset((CALL_WITH_FDS, REPLY_WITH_FDS))
 
 
 class Frame(NamedTuple):
@@ -57,6 +58,8 @@ class Frame(NamedTuple):
     serial: int
     status: int
     payload: bytes
+    fds: tuple[int, ...] = ()
+    """Open descriptors that came with it; whoever takes the message closes them."""
 
 
 def frame(
@@ -66,19 +69,36 @@ def frame(
     return _pack_header(28 + len(payload), program, version, procedure, kind, serial, status) + payload
 
 
-class FrameReader:
-    """Cuts a byte stream into frames; holds at most one unfinished message of at most `limit` bytes."""
+def frame_with_descriptors(call: Frame, payload: bytes, count: int) -> bytes:
+    """Write the answer to a call after which `count` descriptors follow, each with a byte of its own."""
+    body = count.to_bytes(4, "big") + payload
+    return frame(call.program, call.version, call.procedure, REPLY_WITH_FDS, call.serial, OK, body)
 
-    __slots__ = ("_rest", "limit")
+
+class FrameReader:
+    """Cuts a byte stream into frames; holds at most one unfinished message of at most `limit` bytes.
+
+    Descriptors that came are added to `descriptors` before the bytes they came with are fed; a message that announces
+    some is complete once they are there. Those of no message stay in `descriptors`.
+    """
+
+    __slots__ = ("_rest", "descriptors", "limit")
 
     def __init__(self, limit: int = MESSAGE_MAX) -> None:
         self.limit = limit
+        self.descriptors: list[int] = []
         self._rest = bytearray()
+
+    @property
+    def partial(self) -> bool:
+        """Whether a message has begun that is not complete yet."""
+        return bool(self._rest)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes and return the messages they complete.
 
-        Raises: ProtocolError for a length or a type that cannot be; the reader is of no use afterwards.
+        Raises: ProtocolError for a length or a type that cannot be; the reader is of no use afterwards, and all
+            descriptors are in `descriptors`.
         """
         rest = self._rest
         if rest:
@@ -88,6 +108,15 @@ class FrameReader:
             data = bytes(rest)
             rest.clear()
         frames: list[Frame] = []
+        try:
+            self._cut(data, frames)
+        except ProtocolError:
+            self.descriptors.extend(fd for one in frames for fd in one.fds)
+            raise
+        return frames
+
+    def _cut(self, data: bytes, frames: list[Frame]) -> None:
+        rest = self._rest
         start, size = 0, len(data)
         while size - start >= 4:
             if size - start >= 28:
@@ -101,8 +130,31 @@ class FrameReader:
             end = start + length
             if end > size:
                 break
+            if kind in _WITH_FDS:
+                count = self._announced(data, start, length)
+                if end + count > size:
+                    break
+                head = program, version, procedure, kind, serial, status
+                frames.append(Frame(*head, data[start + 32 : end], self._take(count)))
+                start = end + count
+                continue
             frames.append(Frame(program, version, procedure, kind, serial, status, data[start + 28 : end]))
             start = end
         if start < size:
             rest += data[start:]
-        return frames
+        if len(self.descriptors) > (FDS_MAX if rest else 0):
+            raise ProtocolError(f"{len(self.descriptors)} descriptors that no message announced")
+
+    @staticmethod
+    def _announced(data: bytes, start: int, length: int) -> int:
+        count = int.from_bytes(data[start + 28 : start + 32], "big") if length >= 32 else -1
+        if not 0 <= count <= FDS_MAX:
+            raise ProtocolError(f"a message with {count} descriptors; 0 to {FDS_MAX} may be")
+        return count
+
+    def _take(self, count: int) -> tuple[int, ...]:
+        if len(self.descriptors) < count:
+            raise ProtocolError(f"{count} descriptors are announced, {len(self.descriptors)} came")
+        taken = tuple(self.descriptors[:count])
+        del self.descriptors[:count]
+        return taken

@@ -17,7 +17,7 @@ from domicile.rpc.connection import (
     result_of,
     stream_frame,
 )
-from domicile.rpc.frame import HEADER, Frame, FrameReader, frame
+from domicile.rpc.frame import HEADER, FrameReader, frame
 from domicile.rpc.types import Domain, RemoteError
 from domicile.rpc.xdr import ProtocolError
 
@@ -107,4 +107,4 @@ def test_what_clients_never_send(kind: int) -> None:
 @pytest.mark.parametrize("kind", [f.CALL, f.CALL_WITH_FDS, f.REPLY])
 def test_what_servers_never_send(kind: int) -> None:
     with pytest.raises(ProtocolError):
-        ClientConnection().receive(frame(*Frame(0x20008086, 1, 1, kind, 9, 0, b"")))
+        ClientConnection().receive(frame(0x20008086, 1, 1, kind, 9, 0))

@@ -1,4 +1,4 @@
-"""Who is at the other end of a unix socket: user, group, process, and the name of its program.
+"""Who is at the other end: the user, group and process that the kernel names, or an address and a proven name.
 
 The session keeps one; handlers record it as the author of what they change.
 """
@@ -9,7 +9,7 @@ import grp
 import pwd
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,15 +18,25 @@ _CRED = struct.Struct("=iII")
 
 @dataclass(frozen=True)
 class Peer:
-    """A client's credentials as the kernel gave them when it connected; all -1 where it gave none."""
+    """A client's credentials as the kernel gave them when it connected, -1 where it gave none; else its address."""
 
     uid: int = -1
     gid: int = -1
     pid: int = -1
+    address: str = ""
+    name: str = ""
+
+    def called(self, name: str) -> Peer:
+        """Give it the name that it proved to have, by a certificate or a password."""
+        return replace(self, name=name)
 
     @cached_property
     def user(self) -> str:
-        """The user's name, or the number where it has none."""
+        """The name it proved; else the user's name, or the number where it has none."""
+        if self.name:
+            return self.name
+        if self.uid < 0:
+            return "anonymous"
         try:
             return pwd.getpwuid(self.uid).pw_name
         except (KeyError, OverflowError):
@@ -42,7 +52,9 @@ class Peer:
 
     @cached_property
     def program(self) -> str:
-        """The program's name; empty once the process is gone."""
+        """The program's name, empty once the process is gone; for a distant one its address."""
+        if self.pid < 0:
+            return self.address
         try:
             return Path(f"/proc/{self.pid}/comm").read_text(errors="replace").strip()
         except OSError:
@@ -51,7 +63,13 @@ class Peer:
 
 def peer_of(sock: socket.socket | None) -> Peer:
     """Ask the kernel who connected."""
-    if sock is None or sock.family != socket.AF_UNIX:
+    if sock is None:
         return Peer()
+    if sock.family != socket.AF_UNIX:
+        try:
+            host, port = sock.getpeername()[:2]
+        except OSError:
+            return Peer()
+        return Peer(address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     pid, uid, gid = _CRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CRED.size))
     return Peer(uid, gid, pid)

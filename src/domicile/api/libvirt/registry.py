@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar
 
-from domicile.rpc.call import P, R, Stub
+from domicile.rpc.call import P, R, Stub, WithFiles
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 F = TypeVar("F", bound=Callable[..., Any])
+Files = tuple[int, ...]
 
 
 class Entry:
     """A stub and its handler, with what dispatching needs at hand."""
 
-    __slots__ = ("awaits", "function", "pack", "read_only", "streams", "stub", "unpack", "version")
+    __slots__ = ("awaits", "function", "pack", "read_only", "streams", "stub", "takes_files", "unpack", "version")
 
-    def __init__(self, stub: Stub[..., Any], function: Callable[..., Any], *, streams: bool) -> None:
-        self.stub, self.function, self.streams = stub, function, streams
+    def __init__(
+        self, stub: Stub[..., Any], function: Callable[..., Any], *, streams: bool = False, files: bool = False
+    ) -> None:
+        self.stub, self.function, self.streams, self.takes_files = stub, function, streams, files
         self.awaits = inspect.iscoroutinefunction(function)
         self.read_only, self.version = stub.read_only, stub.version
         self.unpack, self.pack = stub.unpack_args, stub.pack_result
@@ -48,7 +51,7 @@ class Registry(Generic[C]):
         [Callable[Concatenate[Session[C], P], R | Awaitable[R]]], Callable[Concatenate[Session[C], P], R | Awaitable[R]]
     ]:
         """Register a handler: a plain function answers at once, a coroutine function runs as a task."""
-        return lambda function: self._add(stub, function, streams=False)
+        return lambda function: self._add(stub, function)
 
     def handle_stream(
         self, stub: Stub[P, R]
@@ -59,14 +62,37 @@ class Registry(Generic[C]):
         """Register the handler of a call that opens a stream; it gets the stream after the session."""
         return lambda function: self._add(stub, function, streams=True)
 
-    def _add(self, stub: Stub[..., Any], function: F, *, streams: bool) -> F:
-        wanted = stub.arity + 1 + streams
+    def handle_files(
+        self, stub: Stub[P, R]
+    ) -> Callable[
+        [Callable[Concatenate[Session[C], Files, P], R | Awaitable[R]]],
+        Callable[Concatenate[Session[C], Files, P], R | Awaitable[R]],
+    ]:
+        """Register the handler of a call that open descriptors come with.
+
+        It gets them after the session, and they are closed once it has answered: it duplicates what it keeps.
+        """
+        return lambda function: self._add(stub, function, files=True)
+
+    def answer_files(
+        self, stub: Stub[P, R]
+    ) -> Callable[
+        [Callable[Concatenate[Session[C], P], WithFiles | Awaitable[WithFiles]]],
+        Callable[Concatenate[Session[C], P], WithFiles | Awaitable[WithFiles]],
+    ]:
+        """Register the handler of a call whose answer carries open descriptors; it gives them away."""
+        return lambda function: self._add(stub, function)
+
+    def _add(self, stub: Stub[..., Any], function: F, *, streams: bool = False, files: bool = False) -> F:
+        wanted = stub.arity + 1 + streams + files
         arity = len(inspect.signature(function).parameters)
         if arity != wanted:
             raise TypeError(f"{function.__name__} takes {arity} arguments, {stub.name} gives {wanted}")
         if streams != bool(stub.stream):
             raise TypeError(f"{stub.name} {'opens' if stub.stream else 'opens no'} stream")
-        self._put((stub.program, stub.number), Entry(stub, function, streams=streams))
+        if files != (stub.files in ("in", "both")):
+            raise TypeError(f"{stub.name} takes {'' if stub.files else 'no '}descriptors")
+        self._put((stub.program, stub.number), Entry(stub, function, streams=streams, files=files))
         return function
 
     def _put(self, key: tuple[int, int], entry: Entry) -> None:

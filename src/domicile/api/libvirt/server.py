@@ -1,4 +1,4 @@
-"""The server of libvirt's protocol: listening sockets, the sessions on them, their limits.
+"""The server of libvirt's protocol: its doors, the sessions that came through them, their limits.
 
 The daemon makes one with the merged handlers and the service they work on, and tells it where to listen.
 """
@@ -7,46 +7,53 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import grp
-import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import structlog
 
+from domicile.api.libvirt.door import Auth, Door
 from domicile.api.libvirt.events import EventHub
+from domicile.api.libvirt.link import Link
+from domicile.api.libvirt.listener import Listener, bind_tcp, bind_unix
 from domicile.api.libvirt.registry import Registry
 from domicile.api.libvirt.session import Session
-from domicile.base.errors import Conflict, HostFailure, InvalidRequest
+from domicile.base import tasks
 from domicile.rpc import frame as f
+
+if TYPE_CHECKING:
+    import socket
 
 log = structlog.get_logger(__name__)
 C = TypeVar("C")
-_PATH_MAX = 107
-_TURNS_OF_ACCEPT = 5
-"""Turns of the loop after which a connection just accepted has its session; asyncio loses it if the server closes before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the server; sizes in bytes.
+    """Bounds of the server; sizes in bytes, times in seconds.
 
-    `clients` in all and `unopened` among them; `requests` under way a client; `open_seconds` until a client must have
-    opened; `message` at most, `unopened_message` before that; reading stops at `write_high` of unread answers, the
-    client is dropped at `write_max`.
+    `clients` in all: who comes beyond waits in the kernel's queue of `queued`. `unopened` among them: where there are
+    more, the one that waits longest goes. `requests` under way and `streams` open a client; `open_seconds` until a client
+    must have opened, `message_seconds` until a message that has begun must be whole; `message` at most,
+    `unopened_message` before that; reading stops at `write_high` of unread answers, the client is dropped at `write_max`.
+    A client that is silent for `keepalive_interval` is asked whether it is there, and dropped after `keepalive_count`
+    questions without an answer; 0 never asks.
     """
 
     clients: int = 5000
     unopened: int = 1000
+    queued: int = 1000
     requests: int = 20
-    open_seconds: float = 30.0
+    streams: int = 256
+    open_seconds: float = 60.0
+    message_seconds: float = 60.0
     message: int = f.MESSAGE_MAX
     unopened_message: int = f.MESSAGE_MAX_UNOPENED
     write_high: int = 1_048_576
     write_max: int = 67_108_864
+    keepalive_interval: float = 5.0
+    keepalive_count: int = 5
 
 
 class Server(Generic[C]):
@@ -58,57 +65,104 @@ class Server(Generic[C]):
         self.limits = limits or Limits()
         self.sessions: set[Session[C]] = set()
         self.events = EventHub()
-        self._listeners: list[tuple[asyncio.Server, Path]] = []
+        self._unopened: dict[Session[C], None] = {}
+        self._listeners: list[Listener] = []
         self._closing: asyncio.Event | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    # Doors.
 
     async def listen(
-        self, path: Path, *, mode: int = 0o600, group: str | int | None = None, read_only: bool = False
+        self,
+        path: Path,
+        *,
+        mode: int = 0o600,
+        group: str | int | None = None,
+        read_only: bool = False,
+        auth: Auth = "none",
     ) -> None:
         """Listen on a unix socket with that mode and group; on a read-only one, only harmless calls are allowed.
 
         Raises: Conflict where another daemon listens there; HostFailure
         """
-        sock = _bind(path, mode, group)
-        loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: Session(self, read_only=read_only), sock=sock, backlog=256)
-        self._listeners.append((server, path))
-        log.info("listening", path=str(path), read_only=read_only)
+        door = Door(str(path), read_only=read_only, auth=auth)
+        self._open(bind_unix(path, mode, group, self.limits.queued), door)
 
-    def admit(self, session: Session[C]) -> bool:
-        """Say whether there is room for one more client."""
-        unopened = len(self.sessions) - self._opened() if len(self.sessions) >= self.limits.unopened else 0
-        if len(self.sessions) >= self.limits.clients or unopened >= self.limits.unopened:
-            log.warning("too many clients, refused", clients=len(self.sessions), pid=session.peer.pid)
+    async def listen_tcp(self, address: str, port: int, door: Door) -> int:
+        """Listen on a TCP port, 0 for any; return the port.
+
+        Raises: HostFailure
+        """
+        socks = bind_tcp(address, port, self.limits.queued)
+        for sock in socks:
+            self._open(sock, door)
+        return self._listeners[-1].port
+
+    def _open(self, sock: socket.socket, door: Door) -> None:
+        listener = Listener(sock, door, lambda door: Session(self, door), self._full)
+        self._listeners.append(listener)
+        listener.go_on()
+        if self._watch is None:
+            self._watch = tasks.spawn("watch over clients", self._look_after())
+        log.info("listening", door=door.name, read_only=door.read_only, auth=door.auth, tls=door.tls is not None)
+
+    def _full(self) -> bool:
+        shaking = sum(len(listener.handshakes) for listener in self._listeners)
+        return len(self.sessions) + shaking >= self.limits.clients
+
+    # Clients.
+
+    def admit(self, link: Link[C]) -> bool:
+        """Take a client in; of too many that have not opened, the one that came first has to go."""
+        session = cast(Session[C], link)
+        if len(self.sessions) >= self.limits.clients:
             return False
         self.sessions.add(session)
+        self._unopened[session] = None
+        if len(self._unopened) > self.limits.unopened:
+            oldest = next(iter(self._unopened))
+            del self._unopened[oldest]
+            oldest.drop("too many clients have not opened")
         return True
 
-    def _opened(self) -> int:
-        return sum(session.opened for session in self.sessions)
+    def opened(self, session: Session[C]) -> None:
+        """Count a client as one that has proved itself."""
+        self._unopened.pop(session, None)
 
-    def dismiss(self, session: Session[C]) -> None:
-        """Forget a client that is gone."""
+    def dismiss(self, link: Link[C]) -> None:
+        """Forget a client that is gone; another may come."""
+        session = cast(Session[C], link)
         self.sessions.discard(session)
+        self._unopened.pop(session, None)
         self.events.drop(session)
-        if self._closing is not None and not self.sessions:
-            self._closing.set()
+        if self._closing is not None:
+            if not self.sessions:
+                self._closing.set()
+            return
+        for listener in self._listeners:
+            listener.go_on()
 
-    async def _stop_listening(self) -> None:
-        loop = asyncio.get_running_loop()
-        for server, _ in self._listeners:
-            for sock in server.sockets:
-                loop.remove_reader(sock.fileno())
-        for _ in range(_TURNS_OF_ACCEPT):
-            await asyncio.sleep(0)
-        for server, path in self._listeners:
-            server.close()
-            with contextlib.suppress(OSError):
-                path.unlink()
-        self._listeners.clear()
+    async def _look_after(self) -> None:
+        limits, loop = self.limits, asyncio.get_running_loop()
+        times = [1.0, limits.message_seconds / 4]
+        if limits.keepalive_interval > 0:
+            times.append(limits.keepalive_interval / 4)
+        while True:
+            await asyncio.sleep(min(times))
+            now = loop.time()
+            for session in list(self.sessions):
+                session.look_after(now)
+
+    # The end.
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, let the calls under way end within `grace` seconds, and close every connection."""
-        await self._stop_listening()
+        self._closing = asyncio.Event()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        if self._watch is not None:
+            self._watch.cancel()
         waits = [asyncio.ensure_future(session.finish()) for session in self.sessions]
         if waits:
             _, late = await asyncio.wait(waits, timeout=grace)
@@ -116,38 +170,9 @@ class Server(Generic[C]):
                 one.cancel()
         for session in list(self.sessions):
             session.close()
-        self._closing = asyncio.Event()
         if self.sessions:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), grace)
         for session in list(self.sessions):
             session.abort()
         await asyncio.sleep(0)
-
-
-def _bind(path: Path, mode: int, group: str | int | None) -> socket.socket:
-    if len(os.fsencode(path)) > _PATH_MAX:
-        raise InvalidRequest(f"the socket path {path} is longer than the {_PATH_MAX} bytes that a unix socket allows")
-    _remove_stale(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        sock.bind(os.fspath(path))
-        path.chmod(mode)
-        if group is not None:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid if isinstance(group, str) else group)
-    except (OSError, KeyError) as fault:
-        sock.close()
-        raise HostFailure(f"cannot listen on {path}: {fault}") from fault
-    return sock
-
-
-def _remove_stale(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(os.fspath(path))
-        except OSError as fault:
-            if fault.errno == errno.ECONNREFUSED:
-                path.unlink(missing_ok=True)
-            return
-    raise Conflict(f"another daemon already listens on {path}")

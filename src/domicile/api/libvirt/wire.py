@@ -16,6 +16,7 @@ from domicile.rpc.feature import Feature
 C = TypeVar("C")
 FEATURES = frozenset(
     {
+        Feature.FD_PASSING,
         Feature.TYPED_PARAM_STRING,
         Feature.PROGRAM_KEEPALIVE,
         Feature.XML_MIGRATABLE,
@@ -37,11 +38,16 @@ def wire_handlers(registry: Registry[C]) -> Registry[C]:
 
     @registry.handle(connect.connect_supports_feature)
     def supports_feature(conn: Session[C], feature: int) -> int:
+        if feature == Feature.PROGRAM_KEEPALIVE:
+            conn.keepalive = True
+            return int(conn.limits.keepalive_interval > 0)
+        if feature == Feature.FD_PASSING:
+            return int(conn.door.local)
         return int(feature in FEATURES)
 
     @registry.handle(connect.connect_is_secure)
     def is_secure(conn: Session[C]) -> int:
-        return 1
+        return int(conn.door.secure)
 
     @registry.handle(connect.connect_close)
     def close(conn: Session[C]) -> None:

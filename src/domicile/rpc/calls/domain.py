@@ -209,11 +209,11 @@ def domain_get_security_label_list(dom: Domain) -> tuple[Annotated[list[Security
 def domain_get_job_stats(dom: Domain, flags: u32) -> tuple[i32, Params64]: ...
 
 
-@remote.call(309, "domain:write domain:start")
+@remote.call(309, "domain:write domain:start", files="in")
 def domain_create_xml_with_files(xml: str, flags: u32) -> Domain: ...
 
 
-@remote.call(310, "domain:start")
+@remote.call(310, "domain:start", files="in")
 def domain_create_with_files(dom: Domain, flags: u32) -> Domain: ...
 
 
@@ -265,7 +265,7 @@ def domain_restore_params(params: Params64, flags: u32) -> None: ...
 def domain_abort_job_flags(dom: Domain, flags: u32) -> None: ...
 
 
-@remote.call(443, "domain:write")
+@remote.call(443, "domain:write", files="in")
 def domain_fd_associate(dom: Domain, name: str, flags: u32) -> None: ...
 
 

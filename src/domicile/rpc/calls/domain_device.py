@@ -52,7 +52,7 @@ def domain_send_key(
 ) -> None: ...
 
 
-@remote.call(249, "domain:open_graphics")
+@remote.call(249, "domain:open_graphics", files="in")
 def domain_open_graphics(dom: Domain, index: u32, flags: u32) -> None: ...
 
 
@@ -64,7 +64,7 @@ def domain_send_process_signal(dom: Domain, pid: i64, signal: u32, flags: u32) -
 def domain_open_channel(dom: Domain, name: str | None, flags: u32) -> None: ...
 
 
-@remote.call(343, "domain:open_graphics")
+@remote.call(343, "domain:open_graphics", files="out")
 def domain_open_graphics_fd(dom: Domain, index: u32, flags: u32) -> None: ...
 
 

@@ -38,5 +38,5 @@ def qemu_domain_monitor_event(
 ) -> None: ...
 
 
-@qemu.call(7, "domain:write")
+@qemu.call(7, "domain:write", files="both")
 def qemu_domain_monitor_command_with_files(dom: Domain, command: str, flags: u32) -> str: ...
