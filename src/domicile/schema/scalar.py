@@ -14,13 +14,17 @@ from domicile.base import ids
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One kind of value: `parse` raises ValueError on anything else, `show` gives libvirt's text form."""
+    """One kind of value: `parse` raises ValueError on anything else, `show` gives libvirt's text form.
+
+    `spec` says the same as `show` as a format specification, where that is all there is to it.
+    """
 
     name: str
     parse: Callable[[str], Any]
     show: Callable[[Any], str]
     accepted: str
     values: tuple[str, ...] = ()
+    spec: str = ""
 
 
 def plain(text: str) -> str:
@@ -68,7 +72,7 @@ def _any_base(text: str) -> int:
 
 def integer(low: int, high: int) -> Scalar:
     """A decimal number between two bounds, both included."""
-    return Scalar("integer", _bounded(low, high), str, f"a whole number from {low} to {high}")
+    return Scalar("integer", _bounded(low, high), str, f"a whole number from {low} to {high}", spec="d")
 
 
 def hexadecimal(width: int, high: int) -> Scalar:
@@ -80,7 +84,8 @@ def hexadecimal(width: int, high: int) -> Scalar:
             raise ValueError
         return value
 
-    return Scalar("hexadecimal", parse, lambda value: f"0x{value:0{width}x}", f"a number from 0 to {high:#x}")
+    spec = f"#0{width + 2}x"
+    return Scalar("hexadecimal", parse, lambda value: format(value, spec), f"a number from 0 to {high:#x}", spec=spec)
 
 
 def enum(*values: str) -> Scalar:

@@ -119,6 +119,8 @@ def _shown(declared: Field, value: str, name: str, names: dict[str, Any]) -> str
     scalar = declared.scalar
     if scalar.show is plain:
         return value if scalar.name in _SAFE else f"{value} if {value}.isalnum() else escape({value})"
+    if scalar.spec:
+        return f"{value}:{scalar.spec}"
     names[name] = scalar.show
     return f"{name}({value})" if scalar.name in _SAFE else f"escape({name}({value}))"
 
@@ -165,7 +167,7 @@ def foreign(node: Any, indent: str) -> list[str]:
     copy.tail = None
     _arrange(copy, indent)
     etree.cleanup_namespaces(copy)
-    return [indent + etree.tostring(copy, encoding="unicode")]
+    return (indent + etree.tostring(copy, encoding="unicode")).split("\n")
 
 
 def _arrange(node: Any, indent: str | None) -> None:
