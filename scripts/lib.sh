@@ -68,11 +68,13 @@ keep_stopped() {
 
 good_python() { "$1" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2> /dev/null; }
 
+makes_venv() { "$1" -c 'import ensurepip, venv' 2> /dev/null; }
+
 # find_python: print a Python of 3.11 or newer; install one where Debian or Ubuntu offers it.
 find_python() {
   local name
   # The distribution's own is built with profile-guided optimisation: a fifth faster than one compiled by hand.
-  if good_python /usr/bin/python3 && /usr/bin/python3 -c 'import ensurepip, venv' 2> /dev/null; then
+  if good_python /usr/bin/python3 && { makes_venv /usr/bin/python3 || { (need_packages python3-venv) >&2 && makes_venv /usr/bin/python3; }; }; then
     echo /usr/bin/python3; return
   fi
   for name in python3 python3.13 python3.12 python3.11; do

@@ -83,18 +83,21 @@ def virtio_props(options: VirtioOptions | None) -> dict[str, Any]:
     }
 
 
+_EXPRESS, _LEGACY = WantPci(Pci.PCIE | Pci.HOTPLUG), WantPci(Pci.PCI | Pci.HOTPLUG)
+
+
 def want_virtio(facts: Facts, model: str | None = None) -> WantPci:
     """Ask for the slot a virtio device takes: PCI Express where there is one, unless it is a transitional device."""
     if (facts.pcie and not (model or "").endswith("-transitional")) or (
         facts.pcie and (model or "").endswith("-non-transitional")
     ):
-        return WantPci(Pci.PCIE | Pci.HOTPLUG)
-    return WantPci(Pci.PCI | Pci.HOTPLUG)
+        return _EXPRESS
+    return _LEGACY
 
 
 def want_legacy() -> WantPci:
     """Ask for the slot a plain PCI device takes."""
-    return WantPci(Pci.PCI | Pci.HOTPLUG)
+    return _LEGACY
 
 
 def is_given(device: Device) -> bool:

@@ -207,9 +207,9 @@ def _dry_run(devices: DeviceLists, top: int, c: Completion) -> tuple[Buses, _Tri
     _give(devices, buses, c, trial)
     if top <= 0 and len(buses.buses) > top + 1 and c.pcie:
         _next(buses, Pci.HOTPLUG | Pci.PCIE)
-    index = 1
+    index, present = 1, {k.index for k in devices.of(Controller) if k.type == "pci"}
     while index < len(buses.buses):
-        if not any(k.type == "pci" and k.index == index for k in devices.of(Controller)):
+        if index not in present:
             controller = Controller(type="pci", index=index, model=buses.buses[index].model)
             join(devices.of(Controller), controller, c)
             c.add(controller, "the devices need one more bus", "设备需要更多总线")
