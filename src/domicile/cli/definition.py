@@ -12,6 +12,7 @@ from domicile.rpc.client import Client
 
 #: virDomainXMLFlags. Source: libvirt-domain.h.
 _SECURE, _INACTIVE = 1, 2
+_KEEP_NVRAM = 8
 
 
 @command("define", document(), Option(["--strict"], is_flag=True), Option(["--why"], metavar="TEXT"))
@@ -51,7 +52,7 @@ def undefine_(vm: str) -> None:
     """Take a definition out of service."""
     with connection.connect(state()) as client:
         dom = connection.find(client, vm)
-        client.call(remote.domain_undefine_flags, dom, 0)
+        client.call(remote.domain_undefine_flags, dom, _KEEP_NVRAM)
     if state().json:
         screen.json({"name": dom.name, "uuid": dom.uuid_text})
     else:

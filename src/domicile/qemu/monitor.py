@@ -85,6 +85,7 @@ class Monitor:
         self._on_lost = on_lost
         self._closing = False
         self._ending = asyncio.Lock()
+        self._passing = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
         self._client = _Client(name)
         self._client.events.names.add("none")  # the default listener would keep every event for ever
@@ -149,6 +150,32 @@ class Monitor:
             raise DeadlineExceeded(f"{self.name}: QEMU did not answer {command} within {deadline:g} s") from error
         except (ExecInterruptedError, QMPError, OSError, EOFError) as error:
             raise OutcomeUnknown(f"{self.name}: QEMU's monitor was cut off during {command}") from error
+
+    async def execute_raw(self, message: Mapping[str, Any], deadline: float = DEADLINE) -> Mapping[str, Any]:
+        """Send a whole message, its own ``id`` included if it has one, and return QEMU's whole answer, whatever it is.
+
+        Raises: DeadlineExceeded, OutcomeUnknown
+        """
+        if not self.connected:
+            raise OutcomeUnknown(f"{self.name}: there is no connection to QEMU's monitor")
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._client._raw(dict(message), assign_id="id" not in message)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{self.name}: QEMU did not answer within {deadline:g} s") from error
+        except (ExecInterruptedError, QMPError, OSError, EOFError) as error:
+            raise OutcomeUnknown(f"{self.name}: QEMU's monitor was cut off during a command") from error
+
+    async def pass_descriptor(self, name: str, fd: int, deadline: float = DEADLINE) -> None:
+        """Give QEMU a descriptor under a name, for the command that will name it.
+
+        Raises: Refusal, DeadlineExceeded, OutcomeUnknown
+        """
+        async with self._passing:
+            if not self.connected:
+                raise OutcomeUnknown(f"{self.name}: there is no connection to QEMU's monitor for a descriptor")
+            self.send_descriptor(fd)
+            await self.execute("getfd", {"fdname": name}, deadline)
 
     def send_descriptor(self, fd: int) -> None:
         """Pass a descriptor along; the next command (``getfd``, ``add-fd``) names it."""

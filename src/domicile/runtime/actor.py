@@ -41,11 +41,12 @@ _RECONNECT = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 class MachineEvent:
     """Something that happened to a machine, told after its state changed.
 
-    ``lifecycle`` has libvirt's `event` and `detail`; ``reboot`` has neither; ``qemu`` is one of QEMU's own, as it came.
+    ``lifecycle`` has libvirt's `event` and `detail`; ``reboot`` has neither; ``qemu`` is one of QEMU's own, as it came;
+    ``job`` is a long operation's end: its number as `event`, the milliseconds it took as `detail`, its amounts as `data`.
     """
 
     machine: Actor
-    kind: Literal["lifecycle", "reboot", "qemu"]
+    kind: Literal["lifecycle", "reboot", "qemu", "job"]
     event: int = 0
     detail: int = 0
     name: str = ""
@@ -84,6 +85,7 @@ class Actor:
         self._since = known.since or time.time()
         self._mailbox: asyncio.Queue[Message] = asyncio.Queue()
         self._changing = asyncio.Lock()
+        self._working = asyncio.Lock()
         self._reset = asyncio.Event()
         self._gone = asyncio.Event()
         self._monitor: Monitor | None = None
@@ -359,18 +361,27 @@ class Actor:
         ptys = {c["label"]: c["filename"].removeprefix("pty:") for c in listed if c["filename"].startswith("pty:")}
         self._record = replace(self._record, ptys=ptys)
 
-    async def come_up(self, *, paused: bool, deadline: float) -> None:
-        """Start the actor of a QEMU that has greeted and, unless it shall stay paused, let its CPUs go."""
+    async def come_up(self, *, paused: bool, deadline: float, restored: bool = False) -> None:
+        """Start the actor of a QEMU that has greeted and, unless it shall stay paused, let its CPUs go (on)."""
         if self._monitor is None:
             raise OutcomeUnknown(f"domain {self.name}: QEMU's monitor is out of reach")
         self._condition = replace(self._condition, run=Running.BOOTED)
         self.begin()
         commands = [self.learn(self._monitor, deadline)]
+        if restored:
+            self._mailbox.put_nowait(lambda: self._apply(lifecycle.restored(self._condition, paused=paused)))
+            await self._settled()
         if not paused:
             commands.append(self._monitor.execute("cont", None, deadline))
         await asyncio.gather(*commands)
-        self._mailbox.put_nowait(lambda: self._apply(lifecycle.booted(self._condition, paused=paused)))
+        if not restored:
+            self._mailbox.put_nowait(lambda: self._apply(lifecycle.booted(self._condition, paused=paused)))
         await self._settled()
+
+    def note(self, **facts: Any) -> None:
+        """Change what a later daemon must know, and leave it beside the machine's directory at once."""
+        self._record = replace(self._record, **facts)
+        self.record().write()
 
     def keep_trying(self) -> None:
         """Go on connecting in the background."""

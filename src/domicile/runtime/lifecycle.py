@@ -13,6 +13,7 @@ from domicile.runtime.states import (
     Crashed,
     Kind,
     Paused,
+    Resumed,
     Running,
     Shutdown,
     ShutdownBy,
@@ -96,6 +97,15 @@ def booted(now: Condition, *, paused: bool) -> Outcome:
     return now.to(State.RUNNING, Running.BOOTED), (said,)
 
 
+def restored(now: Condition, *, paused: bool) -> Outcome:
+    """QEMU has read a saved state; unless it shall stay paused, its CPUs are let go next."""
+    said = Say(Kind.STARTED, Started.RESTORED)
+    if paused:
+        then = replace(now, run=Running.UNPAUSED)
+        return then.to(State.PAUSED, Paused.MIGRATION), (said, Say(Kind.SUSPENDED, Suspended.RESTORED))
+    return replace(now, run=Running.RESTORED), (said,)
+
+
 def ended(now: Condition) -> Outcome:
     """Conclude from the end of the process."""
     reason = now.off
@@ -106,6 +116,7 @@ def ended(now: Condition) -> Outcome:
         return now.to(State.SHUTOFF, Shutoff.CRASHED), (Say(Kind.STOPPED, Stopped.FAILED), note)
     details = {Shutoff.DESTROYED: Stopped.DESTROYED, Shutoff.CRASHED: Stopped.CRASHED, Shutoff.SAVED: Stopped.SAVED}
     details |= {Shutoff.MIGRATED: Stopped.MIGRATED, Shutoff.FAILED: Stopped.FAILED}
+    details |= {Shutoff.FROM_SNAPSHOT: Stopped.FROM_SNAPSHOT}
     return now.to(State.SHUTOFF, reason), (Say(Kind.STOPPED, details.get(reason, Stopped.SHUTDOWN)),)
 
 
@@ -127,7 +138,17 @@ def _resume(now: Condition, _policy: Policy, _data: Mapping[str, Any]) -> Outcom
     if now.state is State.RUNNING:
         return now, ()
     then = replace(now, run=Running.UNPAUSED, pause=Paused.UNKNOWN)
-    return then.to(State.RUNNING, now.run), (Say(Kind.RESUMED, 0),)
+    return then.to(State.RUNNING, now.run), (Say(Kind.RESUMED, _RESUMED.get(now.run, Resumed.UNPAUSED)),)
+
+
+_RESUMED = {
+    Running.MIGRATED: Resumed.MIGRATED,
+    Running.RESTORED: Resumed.FROM_SNAPSHOT,
+    Running.FROM_SNAPSHOT: Resumed.FROM_SNAPSHOT,
+    Running.POSTCOPY: Resumed.POSTCOPY,
+}
+# Reasons for which QEMU is ended by us while its guest lives on elsewhere or is dead: nobody shut it down.
+_NO_SHUTDOWN = (Shutoff.SAVED, Shutoff.CRASHED, Shutoff.MIGRATED, Shutoff.FROM_SNAPSHOT)
 
 
 def _shutdown(now: Condition, policy: Policy, data: Mapping[str, Any]) -> Outcome:
@@ -138,7 +159,7 @@ def _shutdown(now: Condition, policy: Policy, data: Mapping[str, Any]) -> Outcom
     said = Say(Kind.SHUTDOWN, by)
     then = now.to(State.SHUTDOWN, Shutdown.USER)
     if reason in ("host-signal", "host-qmp-quit", "host-ui"):
-        return then, (said,)
+        return then, (() if now.off in _NO_SHUTDOWN else (said,))
     if now.reboot_asked:
         return replace(then, reboot_asked=False, run=Running.BOOTED), (said, Restart())
     action = policy.on_reboot if reason == "guest-reset" else policy.on_poweroff

@@ -6,14 +6,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from domicile.base.errors import DeadlineExceeded, Unsupported, WrongState
+from domicile.base.errors import DeadlineExceeded, OutcomeUnknown, WrongState
 from domicile.qemu.monitor import DEADLINE
 from domicile.runtime.actor import Actor, Listener, MachineEvent
-from domicile.runtime.states import Paused, Shutoff, State
+from domicile.runtime.job import Job, Operation
+from domicile.runtime.lifecycle import Policy
+from domicile.runtime.save import settle
+from domicile.runtime.states import Paused, Running, Shutoff, State
+
+#: Seconds to wait until another long operation or change has ended.
+PATIENCE = 30.0
 
 
 class Machine(Actor):
@@ -21,14 +28,24 @@ class Machine(Actor):
 
     Commands raise WrongState when the state forbids them, QemuRefused with QEMU's words, DeadlineExceeded when QEMU does
     not answer, and OutcomeUnknown when its monitor is cut off meanwhile.
+
+    `job` is the long operation under way, `last_job` the last that has ended.
     """
 
-    async def suspend(self, deadline: float = DEADLINE) -> None:
+    job: Job | None = None
+    last_job: Job | None = None
+
+    async def suspend(self, deadline: float = DEADLINE, why: Paused = Paused.USER) -> None:
         """Stop the CPUs."""
         if self.state is State.PMSUSPENDED:
             raise WrongState(f"domain {self.name} sleeps by its guest's own wish")
         if self.alive().state is not State.PAUSED:
-            await self._change("stop", deadline, pause=Paused.USER)
+            await self._change("stop", deadline, pause=why)
+
+    async def go_on(self, why: Running, deadline: float = DEADLINE) -> None:
+        """Let the CPUs go on after an operation that stopped them."""
+        if self.alive().state is State.PAUSED:
+            await self._change("cont", deadline, run=why)
 
     async def resume(self, deadline: float = DEADLINE) -> None:
         """Let the CPUs go on."""
@@ -38,15 +55,21 @@ class Machine(Actor):
             raise WrongState(f"domain {self.name} sleeps by its guest's own wish; wake it up instead")
         await self._change("cont", deadline)
 
-    async def shutdown(self, mode: str = "acpi", deadline: float = DEADLINE) -> None:
+    async def shutdown(self, deadline: float = DEADLINE) -> None:
         """Press the power button; the guest decides what follows."""
-        _only_acpi(mode)
         await self._change("system_powerdown", deadline, reboot_asked=False)
 
-    async def reboot(self, mode: str = "acpi", deadline: float = DEADLINE) -> None:
+    async def reboot(self, deadline: float = DEADLINE) -> None:
         """Press the power button; once the guest has powered off it is started again in the same QEMU."""
-        _only_acpi(mode)
         await self._change("system_powerdown", deadline, reboot_asked=True)
+
+    def expect(self, *, reboot: bool) -> None:
+        """Note what the guest's next power-off means, where the guest was asked by its agent."""
+        self._condition = replace(self._condition, reboot_asked=reboot)
+
+    def follow(self, policy: Policy) -> None:
+        """Take a new policy for what the guest does by itself."""
+        self._record = replace(self._record, policy=policy)
 
     async def reset(self, deadline: float = DEADLINE) -> None:
         """Press the reset button."""
@@ -58,8 +81,16 @@ class Machine(Actor):
         Raises:
             DeadlineExceeded: it still runs.
         """
+        await self.end(Shutoff.DESTROYED, graceful=graceful)
+
+    async def end(self, why: Shutoff, *, graceful: bool = False) -> None:
+        """End QEMU for a reason.
+
+        Raises:
+            DeadlineExceeded: it still runs.
+        """
         self.alive()
-        self._condition = replace(self._condition, off=Shutoff.DESTROYED)
+        self._condition = replace(self._condition, off=why)
         try:
             await self._end(kill=not graceful)
         except DeadlineExceeded:
@@ -72,6 +103,51 @@ class Machine(Actor):
         answer = await self._ask(command, arguments, deadline)
         await self._settled()
         return answer
+
+    async def qmp_raw(self, message: Mapping[str, Any], deadline: float = DEADLINE) -> Mapping[str, Any]:
+        """Send QEMU a whole message and return its whole answer, an error as it came."""
+        self.alive()
+        if self._monitor is None:
+            raise OutcomeUnknown(f"domain {self.name}: QEMU's monitor is out of reach")
+        return await self._monitor.execute_raw(message, deadline)
+
+    async def pass_descriptor(self, name: str, fd: int, deadline: float = DEADLINE) -> None:
+        """Give QEMU a descriptor under a name; it keeps a copy of its own."""
+        self.alive()
+        if self._monitor is None:
+            raise OutcomeUnknown(f"domain {self.name}: QEMU's monitor is out of reach")
+        await self._monitor.pass_descriptor(name, fd, deadline)
+
+    @asynccontextmanager
+    async def working(self, operation: Operation, patience: float = PATIENCE) -> AsyncIterator[Job]:
+        """Hold the machine for one long operation, which other changes wait for; what it does is told by `job`.
+
+        Raises: DeadlineExceeded where something else goes on for too long.
+        """
+        self.alive()
+        try:
+            async with asyncio.timeout(patience):
+                await self._working.acquire()
+        except TimeoutError:
+            busy = self.job.operation.name.lower() if self.job is not None else "another operation"
+            raise DeadlineExceeded(
+                f"domain {self.name} is busy with {busy}; cannot acquire its state change lock"
+            ) from None
+        job = self.job = Job(operation)
+        try:
+            yield job
+        except BaseException as error:
+            settle(job, error)
+            raise
+        else:
+            settle(job, None)
+        finally:
+            self.job, self.last_job = None, job
+            self._working.release()
+
+    def tell_job(self, job: Job) -> None:
+        """Tell those who listen that a long operation has ended."""
+        self._tell(MachineEvent(self, "job", data=job.amounts(), event=int(job.operation), detail=job.elapsed_ms))
 
     async def wait(self) -> None:
         """Wait until the machine is over."""
@@ -97,11 +173,6 @@ class Machine(Actor):
         except TimeoutError as error:
             raise DeadlineExceeded(f"domain {self.name}: {command} did not happen within {deadline:g} s") from error
         await self._settled()
-
-
-def _only_acpi(mode: str) -> None:
-    if mode not in ("acpi", "", "default"):
-        raise Unsupported(f"shutdown mode {mode} cannot be had; the guest's power button is mode acpi")
 
 
 __all__ = ["Listener", "Machine", "MachineEvent"]

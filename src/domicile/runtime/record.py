@@ -17,6 +17,19 @@ SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A machine's state on its way into a file: where it is written, what that becomes, whether the guest ran before.
+
+    `ends` says that the machine was to end with it.
+    """
+
+    temporary: str
+    path: str
+    running: bool
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A running machine in a form that outlives the daemon. Paths are text, times are since the epoch."""
 
@@ -37,6 +50,9 @@ class Record:
     taps: dict[str, str] = field(default_factory=dict)
     lent: dict[str, tuple[int, int]] = field(default_factory=dict)
     argv: list[str] = field(default_factory=list)
+    #: The managed image whose state this machine has begun to run, until that image is removed.
+    restored: str = ""
+    unfinished: Unfinished | None = None
 
     def to_json(self) -> bytes:
         """Give the stored form."""
@@ -72,6 +88,25 @@ def _place(directory: Path) -> Path:
 def recorded(directory: Path) -> bool:
     """Say whether a machine's directory has a record beside it."""
     return _place(directory).exists()
+
+
+def beside(directory: Path) -> Record | None:
+    """Read the record that stands beside a machine's directory; it may be newer than the store's."""
+    try:
+        return Record.from_json(_place(directory).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def newest(record: Record) -> Record:
+    """Give the record beside the machine's directory where it is of the same process, else the one given."""
+    found = beside(Path(record.directory))
+    same = found is not None and (found.uuid, found.pid, found.start_time) == (
+        record.uuid,
+        record.pid,
+        record.start_time,
+    )
+    return found if found is not None and same else record
 
 
 def left_behind(directories: Path) -> list[Record]:

@@ -6,6 +6,7 @@ The service calls `start`, once for each domain at a time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -20,14 +21,26 @@ from domicile.host.fulfil import Fulfilled, Host
 from domicile.plan.need import Need, Port
 from domicile.plan.qemu import Command
 from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
+from domicile.qemu.monitor import Monitor
 from domicile.runtime import record
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.machine import Listener, Machine
 from domicile.runtime.record import Record
+from domicile.runtime.save import read_state
 from domicile.runtime.states import Paused, State
 
 _PORT_RACES = 3
+#: Seconds a QEMU that failed may take to end by itself.
+_LAST_WORDS = 1.0
 Keep = Callable[[Record], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The state a machine goes on from: a descriptor that begins with it, and the managed image that it uses up."""
+
+    fd: int
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,7 @@ class MachineSpec:
     paused: bool = False
     env: Mapping[str, str] | None = None
     commands: Sequence[Command] = ()
+    incoming: Incoming | None = None
 
 
 async def start(
@@ -83,8 +97,9 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         given = host.fulfil(spec.uuid, spec.needs)
         undo.push("take back what the host gave", lambda: host.take_back(spec.uuid))
         undo.push("close taps", given.hand_over)
+        argv = [*spec.argv, "-incoming", "defer"] if spec.incoming is not None else spec.argv
         launched = await asyncio.to_thread(
-            spawn, spec.argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env
+            spawn, argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env
         )
         undo.push("forget the directory", lambda: record.forget(spec.directory))
         undo.push("end QEMU", lambda: _kill(launched))
@@ -98,9 +113,13 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         await greet(launched, monitor, deadline)
         for command in spec.commands:
             await monitor.execute(command.execute, command.arguments, deadline)
+        if spec.incoming is not None:
+            await _restore(spec.incoming, monitor, launched)
         machine.adopt(monitor)
         try:
-            await machine.come_up(paused=spec.paused, deadline=deadline)
+            if spec.incoming is not None and spec.incoming.image:
+                machine.note(restored=spec.incoming.image)
+            await machine.come_up(paused=spec.paused, deadline=deadline, restored=spec.incoming is not None)
         except OutcomeUnknown as error:
             await launched.process.ended()
             raise QemuRefused(f"QEMU ended while it started: {last_words(launched)}") from error
@@ -112,6 +131,18 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
     if keep is not None:
         await keep(complete)
     return machine
+
+
+async def _restore(incoming: Incoming, monitor: Monitor, launched: Launched) -> None:
+    """Read the state the machine goes on from; a QEMU that cannot ends, and says why in its log."""
+    await monitor.pass_descriptor("restored-state", incoming.fd)
+    try:
+        await read_state(monitor.execute, "restored-state", launched.process.pid)
+    except (OutcomeUnknown, QemuRefused) as error:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await launched.process.ended()
+        raise QemuRefused(f"QEMU cannot take up the saved state: {last_words(launched)}") from error
 
 
 def _record(spec: MachineSpec, given: Fulfilled, launched: Launched) -> Record:

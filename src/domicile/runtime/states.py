@@ -115,6 +115,21 @@ class Suspended(IntEnum):
     MIGRATED = 1
     IOERROR = 2
     WATCHDOG = 3
+    RESTORED = 4
+    FROM_SNAPSHOT = 5
+    API_ERROR = 6
+    POSTCOPY = 7
+    POSTCOPY_FAILED = 8
+
+
+class Resumed(IntEnum):
+    """Details of a RESUMED event."""
+
+    UNPAUSED = 0
+    MIGRATED = 1
+    FROM_SNAPSHOT = 2
+    POSTCOPY = 3
+    POSTCOPY_FAILED = 4
 
 
 class Stopped(IntEnum):
@@ -126,6 +141,7 @@ class Stopped(IntEnum):
     MIGRATED = 3
     SAVED = 4
     FAILED = 5
+    FROM_SNAPSHOT = 6
 
 
 class ShutdownBy(IntEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from domicile.domain.domain import Domain
 from domicile.domain.report import Entry as ReportEntry
 from domicile.runtime.states import Kind as Event
 from domicile.schema import read
-from domicile.service import drafts
+from domicile.service import drafts, launching
 from domicile.service.entry import Entry
 from domicile.store.values import Author, Draft, Kind, Revision
 
@@ -121,16 +122,32 @@ class Definitions:
             self._service.texts.put(entry.uuid, revision.n, draft.completed)
         return entry, created
 
-    async def undefine(self, entry: Entry, author: Author, why: str = "") -> None:
+    async def undefine(
+        self, entry: Entry, author: Author, why: str = "", *, saved: bool = False, nvram: bool | None = None
+    ) -> None:
         """Take a definition out of service; its history stays, and a machine that runs goes on without it.
 
+        A state that was `saved` goes with it if that is said, and so does the file of its firmware's variables (`nvram`,
+        where False keeps it).
+
         Raises:
-            WrongState: it has no definition.
+            WrongState: it has no definition, or has one of these and nothing is said about that.
         """
         service = self._service
         async with entry.changing():
             if not entry.persistent:
                 raise WrongState("cannot undefine transient domain")
+            if entry.saved and not saved:
+                raise WrongState("Refusing to undefine while domain managed save image exists")
+            variables = launching.variables(service.domain(entry, inactive=True))
+            if variables is not None and nvram is None and await asyncio.to_thread(variables.exists):
+                raise WrongState(
+                    f"cannot undefine domain with nvram; say whether '{variables}' is to be removed or kept"
+                )
+            if entry.saved:
+                service.saves.forget(entry)
+            if variables is not None and nvram:
+                await asyncio.to_thread(launching.remove_variables, variables)
             await service.work.brief(service.store.undefine, entry.uuid, author, why)
             entry.head, entry.stored, entry.autostart = 0, None, False
             service.texts.drop(entry.uuid)
@@ -181,6 +198,8 @@ class Definitions:
         async with entry.changing():
             if entry.active:
                 raise WrongState("cannot rename active domain")
+            if entry.saved:
+                raise WrongState("domain with a managed saved state can't be renamed")
             if service.registry.named(new) is not None:
                 raise Conflict(f"domain with name '{new}' already exists", code=OPERATION_INVALID)
             domain = service.domain(entry, inactive=True)

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from domicile.base.errors import DeadlineExceeded
 from domicile.plan.capabilities import Capabilities
+from domicile.runtime.job import Job
 from domicile.runtime.machine import Machine
 
 SHUTOFF, RUNNING = 5, 1
+#: Seconds a change waits for another of the same domain.
+PATIENCE = 30.0
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -33,14 +38,14 @@ class Live:
     arguments: list[tuple[list[str], str]]
     caps: Capabilities | None = None
     definition: str = ""
-    autodestroy: object = None
 
 
 @dataclass(slots=True)
 class Entry:
     """One domain. `head` is the stored revision's number, 0 for one that only runs; `id` is -1 while it does not run.
 
-    `state` and `reason` are libvirt's numbers, `since` seconds since the epoch. `ref` is for the front door's own use.
+    `state` and `reason` are libvirt's numbers, `since` seconds since the epoch. `saved` says that a managed image of it waits for its next start. `ref` is for the
+    front door's own use.
     """
 
     uuid: str
@@ -57,6 +62,8 @@ class Entry:
     stored: Mapping[str, Any] | str | None = None
     lock: asyncio.Lock | None = None
     ending: asyncio.Task[Any] | None = None
+    saved: bool = False
+    last_job: Job | None = None
 
     @property
     def persistent(self) -> bool:
@@ -86,6 +93,22 @@ class Entry:
         if isinstance(self.stored, str):
             self.stored = _decode(self.stored)
         return self.stored or {}
+
+    @asynccontextmanager
+    async def changes(self, patience: float = PATIENCE) -> AsyncIterator[None]:
+        """Hold the domain for a change, after others have ended. Raises: DeadlineExceeded where they do not."""
+        lock = self.changing()
+        try:
+            async with asyncio.timeout(patience):
+                await lock.acquire()
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"domain '{self.name}': cannot acquire state change lock; another change is under way"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def changing(self) -> asyncio.Lock:
         """Return the lock that changes of this domain take, one after another."""

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from domicile.base import tasks
 from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
-from domicile.devices.disk import Disk
 from domicile.domain import document, live
 from domicile.domain.domain import Domain
 from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import Plan, plan_domain
 from domicile.domain.rules import unplanned
-from domicile.host import chain
 from domicile.plan.capabilities import Capabilities
-from domicile.plan.need import File, Need, Tap
 from domicile.qemu import render
 from domicile.runtime import reattach as finding
-from domicile.runtime.lifecycle import Policy
 from domicile.runtime.machine import Machine, MachineEvent
-from domicile.runtime.record import Record, left_behind
-from domicile.runtime.start import MachineSpec
-from domicile.runtime.start import start as launch
+from domicile.runtime.record import Record, left_behind, newest
+from domicile.runtime.start import Incoming, MachineSpec
+from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
-from domicile.service import drafts
+from domicile.service import drafts, launching
 from domicile.service.entry import Entry, Live
 from domicile.store.values import Author, Claim, MachineRecord
 
@@ -51,8 +44,13 @@ class Machines:
 
     # Starting.
 
-    async def start(self, entry: Entry, author: Author, *, paused: bool = False) -> None:
+    async def start(
+        self, entry: Entry, author: Author, *, paused: bool = False, fresh: bool = False, reset_variables: bool = False
+    ) -> None:
         """Start a domain's machine. Two callers at once get one machine and one refusal.
+
+        Where it was saved, it goes on from there, unless it shall start `fresh`: then what was saved is given up. With
+        `reset_variables` its firmware begins with the variables of its template.
 
         Raises:
             WrongState: it runs already.
@@ -61,40 +59,63 @@ class Machines:
         async with entry.changing():
             if entry.active:
                 raise WrongState("domain is already running")
+            if entry.saved and not fresh:
+                await self._service.saves.go_on(entry, author, paused=paused)
+                return
+            if entry.saved:
+                self._service.saves.forget(entry)
             domain = self._service.domain(entry, inactive=True)
-            await self._launch(entry, domain, entry.head, author, paused)
+            if reset_variables:
+                await asyncio.to_thread(launching.reset_variables, domain)
+            await self.launch(entry, domain, entry.head, author, paused=paused)
 
     async def create(
-        self, xml: str, author: Author, *, paused: bool = False, strict: bool = False, autodestroy: object = None
+        self, xml: str, author: Author, *, paused: bool = False, strict: bool = False, reset_variables: bool = False
     ) -> Entry:
         """Start a machine that is forgotten when it stops, unless it is defined meanwhile."""
         service = self._service
         done = await service.definitions.complete(xml, strict=strict)
-        uuid, name = done.domain.uuid or "", done.domain.name or ""
-        other = service.registry.named(name)
-        if other is not None and other.uuid != uuid:
-            raise Conflict(f"domain '{name}' already exists with uuid {other.uuid}")
-        entry = service.registry.get(uuid)
-        if entry is not None and entry.name != name:
-            raise Conflict(f"domain '{entry.name}' is already defined with uuid {uuid}")
-        if entry is not None and entry.active:
-            raise WrongState(f"domain '{name}' is already active")
-        if entry is None:
-            entry = service.registry.add(Entry(uuid, name))
+        entry = self.room_for(done.domain)
         async with entry.changing():
             if entry.active:
-                raise WrongState(f"domain '{name}' is already active")
+                raise WrongState(f"domain '{entry.name}' is already active")
             try:
-                await self._launch(entry, done.domain, 0, author, paused)
+                if reset_variables:
+                    await asyncio.to_thread(launching.reset_variables, done.domain)
+                await self.launch(entry, done.domain, 0, author, paused=paused)
             except BaseException:
                 if not entry.persistent:
                     service.registry.remove(entry)
                 raise
-        if entry.live is not None:
-            entry.live.autodestroy = autodestroy
         return entry
 
-    async def _launch(self, entry: Entry, domain: Domain, revision: int, author: Author, paused: bool) -> None:
+    def room_for(self, domain: Domain) -> Entry:
+        """Give the entry that a machine of this domain would run under, a new one where there is none.
+
+        Raises: Conflict, WrongState
+        """
+        registry, uuid, name = self._service.registry, domain.uuid or "", domain.name or ""
+        other = registry.named(name)
+        if other is not None and other.uuid != uuid:
+            raise Conflict(f"domain '{name}' already exists with uuid {other.uuid}")
+        entry = registry.get(uuid)
+        if entry is not None and entry.name != name:
+            raise Conflict(f"domain '{entry.name}' is already defined with uuid {uuid}")
+        if entry is not None and entry.active:
+            raise WrongState(f"domain '{name}' is already active")
+        return entry if entry is not None else registry.add(Entry(uuid, name))
+
+    async def launch(
+        self,
+        entry: Entry,
+        domain: Domain,
+        revision: int,
+        author: Author,
+        *,
+        paused: bool,
+        incoming: Incoming | None = None,
+    ) -> None:
+        """Start a machine from a completed domain; the caller holds the entry's lock."""
         service = self._service
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
@@ -106,7 +127,7 @@ class Machines:
         plan = plan_domain(domain, caps, service.host, number=number)
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
         argv = [plan.binary, *(word for words, _ in arguments for word in words)]
-        needs = self._resolved(plan.needs) + await asyncio.to_thread(_backing_files, domain)
+        needs = launching.resolved(plan.needs, self.networks) + await asyncio.to_thread(launching.backing_files, domain)
         # The machine's own document needs what it is given at start; until then it is the plan's.
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
         if not revision:
@@ -115,13 +136,14 @@ class Machines:
         entry.state, entry.reason = State.PAUSED, Paused.STARTING_UP
         spec = MachineSpec(
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
-            log=service.paths.log / f"{entry.name}.log", needs=needs, policy=_policy(domain), paused=paused,
-            env=_environment(service.paths.machines) | own_variables(domain), commands=render.commands(plan.items),
+            log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
+            env=launching.environment(service.paths.machines) | own_variables(domain), commands=render.commands(plan.items),
+            incoming=incoming,
         )  # fmt: skip
         try:
             claim = await service.in_store(service.store.claim, entry.uuid, self._host)
             self._claims[entry.uuid] = claim
-            machine = await launch(
+            machine = await start_machine(
                 spec, service.resources, self._listener(entry), self._keeper(entry, plan, caps, number)
             )
         except BaseException as error:
@@ -129,7 +151,8 @@ class Machines:
             raise
         entry.machine = machine
         self._show(entry, plan, caps, machine)
-        tasks.spawn(f"log of {entry.name}", service.log("start", author, entry, revision=revision, pid=machine.pid))
+        verb = "start" if incoming is None else "restore"
+        tasks.spawn(f"log of {entry.name}", service.log(verb, author, entry, revision=revision, pid=machine.pid))
 
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
@@ -154,26 +177,6 @@ class Machines:
                 "KVM does not work on this host; domain type 'qemu' would be accepted, see `domicile doctor`"
             )
         return caps
-
-    def _resolved(self, needs: tuple[Need, ...]) -> list[Need]:
-        """Say which bridge stands for a network."""
-        found: list[Need] = []
-        for need in needs:
-            if isinstance(need, Tap) and need.kind == "network":
-                bridge = self.networks.get(need.network)
-                if bridge is None:
-                    raise Unsupported(
-                        f"{need.origin}: network '{need.network}' is not known here; a bridge, or an entry under [networks] in the "
-                        "configuration that names the bridge it means, would be accepted"
-                    )
-                found.append(replace(need, bridge=bridge))
-                continue
-            if isinstance(need, Tap) and need.kind not in ("bridge", "ethernet"):
-                raise Unsupported(
-                    f"{need.origin}: interfaces of type '{need.kind}' cannot be started yet; bridge, network and user can"
-                )
-            found.append(need)
-        return found
 
     def _keeper(self, entry: Entry, plan: Plan, caps: Capabilities, number: int) -> Any:
         async def keep(record: Record) -> None:
@@ -230,6 +233,8 @@ class Machines:
     def _ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
+        if entry.machine is not None:
+            entry.last_job = entry.machine.job or entry.machine.last_job
         entry.machine, entry.live = None, None
         entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry))
 
@@ -246,46 +251,48 @@ class Machines:
 
     # Commands.
 
-    def _running(self, entry: Entry) -> Machine:
+    def running(self, entry: Entry) -> Machine:
+        """Give a domain's machine. Raises: WrongState."""
         if entry.machine is None:
             raise WrongState("domain is not running")
         return entry.machine
 
     async def suspend(self, entry: Entry, author: Author) -> None:
         """Stop the CPUs. Raises: WrongState."""
-        await self._running(entry).suspend()
-        await self._done("suspend", entry, author)
+        await self.running(entry).suspend()
+        self.done("suspend", entry, author)
 
     async def resume(self, entry: Entry, author: Author) -> None:
         """Let the CPUs go on. Raises: WrongState."""
-        await self._running(entry).resume()
-        await self._done("resume", entry, author)
+        await self.running(entry).resume()
+        self.done("resume", entry, author)
 
-    async def shutdown(self, entry: Entry, author: Author, mode: str = "") -> None:
-        """Press the power button. Raises: WrongState, Unsupported."""
-        await self._running(entry).shutdown(mode or "acpi")
-        await self._done("shutdown", entry, author)
+    async def shutdown(self, entry: Entry, author: Author) -> None:
+        """Press the power button. Raises: WrongState."""
+        await self.running(entry).shutdown()
+        self.done("shutdown", entry, author)
 
-    async def reboot(self, entry: Entry, author: Author, mode: str = "") -> None:
-        """Press the power button and start again. Raises: WrongState, Unsupported."""
-        await self._running(entry).reboot(mode or "acpi")
-        await self._done("reboot", entry, author)
+    async def reboot(self, entry: Entry, author: Author) -> None:
+        """Press the power button and start again. Raises: WrongState."""
+        await self.running(entry).reboot()
+        self.done("reboot", entry, author)
 
     async def reset(self, entry: Entry, author: Author) -> None:
         """Press the reset button. Raises: WrongState."""
-        await self._running(entry).reset()
-        await self._done("reset", entry, author)
+        await self.running(entry).reset()
+        self.done("reset", entry, author)
 
     async def destroy(self, entry: Entry, author: Author, *, graceful: bool = False) -> None:
         """Pull the plug. Raises: WrongState, DeadlineExceeded."""
-        machine = self._running(entry)
+        machine = self.running(entry)
         await machine.destroy(graceful)
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
-        await self._done("destroy", entry, author)
+        self.done("destroy", entry, author)
 
-    async def _done(self, verb: str, entry: Entry, author: Author) -> None:
-        tasks.spawn(f"log of {entry.name}", self._service.log(verb, author, entry))
+    def done(self, verb: str, entry: Entry, author: Author, **detail: Any) -> None:
+        """Write into the log what was done, without waiting for it."""
+        tasks.spawn(f"log of {entry.name}", self._service.log(verb, author, entry, **detail))
 
     # Looking.
 
@@ -323,6 +330,7 @@ class Machines:
 
     async def _take_over(self, record: Record, known: MachineRecord) -> None:
         service = self._service
+        record = await asyncio.to_thread(newest, record)
         entry = service.registry.get(record.uuid)
         if entry is None:
             entry = service.registry.add(Entry(record.uuid, record.name))
@@ -342,6 +350,10 @@ class Machines:
             machine = None
         if machine is not None and not machine.over:
             entry.machine = machine
+            await service.saves.tidy(entry, machine, record)
+        else:
+            service.saves.tidy_gone(record)
+        if machine is not None and not machine.over:
             entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
             return
         if entry.live is not None:
@@ -352,7 +364,7 @@ class Machines:
 
     async def autostart(self, author: Author) -> None:
         """Start what should start with the host, once for each boot of the host."""
-        if not await asyncio.to_thread(_first_of_boot, self._service.paths.run / "autostarted"):
+        if not await asyncio.to_thread(launching.first_of_boot, self._service.paths.run / "autostarted"):
             return
         for entry in self._service.registry:
             if entry.autostart and not entry.active:
@@ -364,32 +376,3 @@ class Machines:
     async def detach(self) -> None:
         """Let go of all machines; they go on."""
         await asyncio.gather(*(e.machine.detach() for e in self._service.registry if e.machine is not None))
-
-
-def _backing_files(domain: Domain) -> list[Need]:
-    """List the files below the disks' qcow2 images that the document does not name itself."""
-    needs: list[Need] = []
-    for disk in domain.devices.of(Disk) if domain.devices is not None else []:
-        path = (disk.source.file or disk.source.dev) if disk.source is not None else None
-        if path and disk.driver is not None and disk.driver.type == "qcow2" and disk.backingStore is None:
-            origin = f"disk {disk.target.dev if disk.target is not None else ''}"
-            needs += [File(layer, writable=False, origin=origin) for layer in chain.layers(path)]
-    return needs
-
-
-def _policy(domain: Domain) -> Policy:
-    return Policy(domain.on_poweroff or "destroy", domain.on_reboot or "restart", domain.on_crash or "destroy")
-
-
-def _first_of_boot(marker: Path) -> bool:
-    """Say whether this is the first daemon since the host booted, and note that it was."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    if marker.exists() and marker.read_text() == boot:
-        return False
-    marker.write_text(boot)
-    return True
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """Give QEMU the little environment it needs, and nothing of the daemon's."""
-    return {"LC_ALL": "C", "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(home)}

@@ -56,6 +56,11 @@ class Paths:
         return self.state / "domicile.db"
 
     @property
+    def saves(self) -> Path:
+        """Images of machines that go on at their next start."""
+        return self.state / "save"
+
+    @property
     def machines(self) -> Path:
         """A directory for each running machine."""
         return self.run / "machine"
@@ -95,7 +100,7 @@ class Paths:
         Where the daemon is not root, QEMU is its own user, and nobody else has anything to do here.
         """
         for path, mode in (
-            (self.state, 0o711), (self.run, 0o755), (self.log, 0o700), (self.cache, 0o711), (self.machines, 0o711), (self.channels, 0o711),
+            (self.state, 0o711), (self.run, 0o755), (self.log, 0o700), (self.saves, 0o700), (self.cache, 0o711), (self.machines, 0o711), (self.channels, 0o711),
         ):  # fmt: skip
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(mode if os.geteuid() == 0 else 0o700)

@@ -22,6 +22,7 @@ from domicile.service.entry import Entry
 from domicile.service.machines import Machines
 from domicile.service.paths import Paths
 from domicile.service.registry import Registry
+from domicile.service.saves import Saves
 from domicile.service.store_work import StoreWork
 from domicile.service.texts import Texts
 from domicile.store.store import Store
@@ -54,6 +55,7 @@ class Service:
         self.texts = Texts()
         self._listeners: list[Callable[[ServiceEvent], None]] = []
         definitions, machines = Definitions(self), Machines(self)
+        self.saves = Saves(self)
         self.definitions, self.machines = definitions, machines
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
@@ -196,6 +198,7 @@ class Service:
         """Take in all definitions, and the machines an earlier daemon left running."""
         for head in await self.in_store(self.store.heads):
             self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
+        self.saves.begin()
         await self.machines.reattach()
 
     async def close(self) -> None:

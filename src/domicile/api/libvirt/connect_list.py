@@ -35,7 +35,7 @@ GROUPS: tuple[tuple[tuple[int, Test], ...], ...] = (
         (64, lambda e: e.state == SHUTOFF),
         (128, lambda e: e.state not in (RUNNING, PAUSED, SHUTOFF)),
     ),
-    ((256, lambda e: False), (512, lambda e: True)),
+    ((256, lambda e: e.saved), (512, lambda e: not e.saved)),
     ((1024, lambda e: e.autostart), (2048, lambda e: not e.autostart)),
     ((4096, lambda e: False), (8192, lambda e: True)),
     ((16384, lambda e: False), (32768, lambda e: True)),

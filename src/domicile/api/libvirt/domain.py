@@ -13,8 +13,8 @@ from domicile.api.libvirt.reference import entry_of, machine_of, reference
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import Denied
 from domicile.rpc.calls import domain
-from domicile.rpc.records import DomainInfo, JobInfo, SecurityLabel
-from domicile.rpc.types import Domain, TypedParam
+from domicile.rpc.records import DomainInfo, SecurityLabel
+from domicile.rpc.types import Domain
 from domicile.service import stats
 
 if TYPE_CHECKING:
@@ -117,14 +117,6 @@ def get_autostart(conn: Session[Service], dom: Domain) -> int:
     return int(entry_of(conn, dom).autostart)
 
 
-@handlers.handle(domain.domain_has_managed_save_image)
-def has_managed_save_image(conn: Session[Service], dom: Domain, flags: int) -> int:
-    """Say no: there is no managed save yet."""
-    known(flags, 0, "domain_has_managed_save_image")
-    entry_of(conn, dom)
-    return 0
-
-
 @handlers.handle(domain.domain_get_security_label)
 def get_security_label(conn: Session[Service], dom: Domain) -> SecurityLabel:
     """Give the label of the first security model: there is none."""
@@ -146,21 +138,6 @@ def get_control_info(conn: Session[Service], dom: Domain, flags: int) -> tuple[i
     known(flags, 0, "domain_get_control_info")
     machine_of(conn, dom)
     return 0, 0, 0
-
-
-@handlers.handle(domain.domain_get_job_info)
-def get_job_info(conn: Session[Service], dom: Domain) -> JobInfo:
-    """Say that no long operation is under way."""
-    machine_of(conn, dom)
-    return JobInfo(*[0] * 12)
-
-
-@handlers.handle(domain.domain_get_job_stats)
-def get_job_stats(conn: Session[Service], dom: Domain, flags: int) -> tuple[int, list[TypedParam]]:
-    """Say that no long operation is under way."""
-    known(flags, 3, "domain_get_job_stats")
-    machine_of(conn, dom)
-    return 0, []
 
 
 @handlers.handle(domain.domain_get_messages)

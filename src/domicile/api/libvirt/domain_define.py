@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import TYPE_CHECKING
 
 from domicile.api.libvirt.author import author
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 _VALIDATE = 1
+
+
+class Undefine(IntFlag):
+    """What goes with a definition. Source: virDomainUndefineFlagsValues."""
+
+    MANAGED_SAVE = 1
+    SNAPSHOTS_METADATA = 2
+    NVRAM = 4
+    KEEP_NVRAM = 8
+    CHECKPOINTS_METADATA = 16
+    TPM = 32
+    KEEP_TPM = 64
+
+
 _UNDEFINE = 0x7F
 
 
@@ -46,20 +61,24 @@ async def _define(conn: Session[Service], xml: str, *, strict: bool) -> Domain:
 async def undefine_flags(conn: Session[Service], dom: Domain, flags: int) -> None:
     """Take a definition out of service; its history stays, so that it can be brought back."""
     known(flags, _UNDEFINE, "domain_undefine_flags")
-    await _undefine(conn, dom)
+    for one, other in ((Undefine.NVRAM, Undefine.KEEP_NVRAM), (Undefine.TPM, Undefine.KEEP_TPM)):
+        if flags & one and flags & other:
+            raise InvalidRequest(f"Flags 'VIR_DOMAIN_UNDEFINE_{one.name}' and '…_{other.name}' are mutually exclusive")
+    await _undefine(conn, dom, flags)
 
 
 @handlers.handle(domain.domain_undefine)
 async def undefine(conn: Session[Service], dom: Domain) -> None:
     """Take a definition out of service."""
-    await _undefine(conn, dom)
+    await _undefine(conn, dom, 0)
 
 
-async def _undefine(conn: Session[Service], dom: Domain) -> None:
+async def _undefine(conn: Session[Service], dom: Domain, flags: int) -> None:
     entry = entry_of(conn, dom)
     if not entry.persistent:
         raise WrongState("cannot undefine transient domain")
-    await conn.context.undefine(entry, author(conn, "undefine"))
+    nvram = True if flags & Undefine.NVRAM else False if flags & Undefine.KEEP_NVRAM else None
+    await conn.context.undefine(entry, author(conn, "undefine"), saved=bool(flags & Undefine.MANAGED_SAVE), nvram=nvram)
 
 
 @handlers.handle(domain.domain_rename)

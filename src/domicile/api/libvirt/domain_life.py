@@ -50,7 +50,10 @@ async def _start(conn: Session[Service], dom: Domain, flags: int) -> Domain:
     entry = entry_of(conn, dom)
     if entry.id != -1:
         raise WrongState("domain is already running")
-    await conn.context.start(entry, author(conn, "start"), paused=bool(flags & Create.PAUSED))
+    await conn.context.start(
+        entry, author(conn, "start"), paused=bool(flags & Create.PAUSED), fresh=bool(flags & Create.FORCE_BOOT),
+        reset_variables=bool(flags & Create.RESET_NVRAM),
+    )  # fmt: skip
     if flags & Create.AUTODESTROY:
         _bind(conn, entry)
     return reference(entry)
@@ -61,7 +64,9 @@ async def create_xml(conn: Session[Service], xml: str, flags: int) -> Domain:
     """Start a domain that is forgotten when it ends."""
     known(flags, _TRANSIENT, "domain_create_xml")
     paused, strict = bool(flags & Create.PAUSED), bool(flags & Create.VALIDATE)
-    entry = await conn.context.create(xml, author(conn, "create"), paused=paused, strict=strict)
+    entry = await conn.context.create(
+        xml, author(conn, "create"), paused=paused, strict=strict, reset_variables=bool(flags & Create.RESET_NVRAM)
+    )
     if flags & Create.AUTODESTROY:
         _bind(conn, entry)
     return reference(entry)
@@ -97,7 +102,8 @@ async def shutdown(conn: Session[Service], dom: Domain) -> None:
 
 async def _shutdown(conn: Session[Service], dom: Domain, flags: int) -> None:
     entry, _ = machine_of(conn, dom)
-    await conn.context.shutdown(entry, author(conn, "shutdown"), mode=_mode(flags))
+    _mode(flags)
+    await conn.context.shutdown(entry, author(conn, "shutdown"))
 
 
 @handlers.handle(domain.domain_reboot)
@@ -105,7 +111,8 @@ async def reboot(conn: Session[Service], dom: Domain, flags: int) -> None:
     """Ask the guest to restart."""
     known(flags, _ACPI | _AGENT, "domain_reboot")
     entry, _ = machine_of(conn, dom)
-    await conn.context.reboot(entry, author(conn, "reboot"), mode=_mode(flags))
+    _mode(flags)
+    await conn.context.reboot(entry, author(conn, "reboot"))
 
 
 def _mode(flags: int) -> str:

@@ -1,0 +1,91 @@
+"""What a start needs to know beside the plan: which bridges, which files below, what environment. Called by machines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from domicile.base.errors import HostFailure, Unsupported
+from domicile.devices.disk import Disk
+from domicile.domain.domain import Domain
+from domicile.host import chain
+from domicile.plan.need import File, Need, Tap
+from domicile.runtime.lifecycle import Policy
+
+
+def resolved(needs: tuple[Need, ...], networks: Mapping[str, str]) -> list[Need]:
+    """Say which bridge stands for a network."""
+    found: list[Need] = []
+    for need in needs:
+        if isinstance(need, Tap) and need.kind == "network":
+            bridge = networks.get(need.network)
+            if bridge is None:
+                raise Unsupported(
+                    f"{need.origin}: network '{need.network}' is not known here; a bridge, or an entry under [networks] in the "
+                    "configuration that names the bridge it means, would be accepted"
+                )
+            found.append(replace(need, bridge=bridge))
+            continue
+        if isinstance(need, Tap) and need.kind not in ("bridge", "ethernet"):
+            raise Unsupported(
+                f"{need.origin}: interfaces of type '{need.kind}' cannot be started yet; bridge, network and user can"
+            )
+        found.append(need)
+    return found
+
+
+def backing_files(domain: Domain) -> list[Need]:
+    """List the files below the disks' qcow2 images that the document does not name itself."""
+    needs: list[Need] = []
+    for disk in domain.devices.of(Disk) if domain.devices is not None else []:
+        path = (disk.source.file or disk.source.dev) if disk.source is not None else None
+        if path and disk.driver is not None and disk.driver.type == "qcow2" and disk.backingStore is None:
+            origin = f"disk {disk.target.dev if disk.target is not None else ''}"
+            needs += [File(layer, writable=False, origin=origin) for layer in chain.layers(path)]
+    return needs
+
+
+def policy(domain: Domain) -> Policy:
+    """Say what becomes of a machine whose guest ends by itself."""
+    return Policy(domain.on_poweroff or "destroy", domain.on_reboot or "restart", domain.on_crash or "destroy")
+
+
+def first_of_boot(marker: Path) -> bool:
+    """Say whether this is the first daemon since the host booted, and note that it was."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    if marker.exists() and marker.read_text() == boot:
+        return False
+    marker.write_text(boot)
+    return True
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Give QEMU the little environment it needs, and nothing of the daemon's."""
+    return {"LC_ALL": "C", "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(home)}
+
+
+def variables(domain: Domain) -> Path | None:
+    """Name the file in which a domain's firmware keeps its variables; None where it has no file of its own."""
+    nvram = domain.os.nvram if domain.os is not None else None
+    return Path(nvram.place) if nvram is not None and nvram.place is not None and nvram.type != "block" else None
+
+
+def remove_variables(path: Path) -> None:
+    """Remove a firmware's variables; the next start makes them from the template. Raises: HostFailure."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise HostFailure(f"failed to remove nvram: {path}: {error.strerror}") from error
+
+
+def reset_variables(domain: Domain) -> None:
+    """Let a firmware begin with its template's variables at the start that follows. Raises: Unsupported, HostFailure."""
+    path = variables(domain)
+    nvram = domain.os.nvram if domain.os is not None else None
+    if path is None or nvram is None:
+        return
+    if not nvram.template:
+        raise Unsupported(f"os/nvram: '{path}' has no template that it could be made from again")
+    remove_variables(path)
