@@ -48,13 +48,8 @@ class Field:
     empty_code: int = XML_ERROR
     nested: Any = None
     """The shape of the elements it holds, where that does not depend on the document; set with the class's own shape."""
-
-    @property
-    def path(self) -> str:
-        """The last step of this field's path: ``@name`` for an attribute, ``name`` for an element, ``text()``."""
-        if self.kind == "attr":
-            return f"@{self.name}"
-        return "text()" if self.kind == "text" else self.name
+    path: str = ""
+    """The last step of this field's path: ``@name`` for an attribute, ``name`` for an element, ``text()``; set likewise."""
 
 
 def _field(kind: Kind, en: str, zh: str, *, many: bool = False, default: Any = None, **options: Any) -> Any:

@@ -97,6 +97,8 @@ def element(tag: str, zh: str, *, identity: tuple[str, ...] = (), closed: bool =
             if declared is None:
                 continue
             declared = dataclasses.replace(declared, slot=item.name, name=declared.name or item.name)
+            kind, name = declared.kind, declared.name
+            declared.path = f"@{name}" if kind == "attr" else "text()" if kind == "text" else name
             if declared.of == fields.SELF:
                 declared.of = made
             found.append(declared)

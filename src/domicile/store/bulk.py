@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, insert
+from sqlalchemy import Connection, Table, insert
 from sqlalchemy.sql.base import Executable
 
 _compiled: dict[tuple[str, str], tuple[str, list[str], bool]] = {}
@@ -21,7 +21,10 @@ def add(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *
     sql, names, positional = _statement(connection, table)
     if only_new:
         sql += " ON CONFLICT DO NOTHING"
-    if positional:
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.executemany(sql, rows)
+    elif positional:
         connection.exec_driver_sql(sql, list(rows))
     else:
         connection.exec_driver_sql(sql, [dict(zip(names, row, strict=True)) for row in rows])
@@ -44,15 +47,22 @@ class Prepared:
         self._statement = statement
         self._compiled: dict[str, tuple[str, list[str], bool]] = {}
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Run it with a value for each of its named parameters."""
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run it with a value for each of its named parameters; returns the rows it gives.
+
+        On SQLite it goes to the driver itself, whose errors `engine.Database` knows too: a fifth of the time.
+        """
         known = self._compiled.get(connection.dialect.name)
         if known is None:
             known = self._compiled[connection.dialect.name] = self._compile(connection)
         sql, names, positional = known
-        if positional:
-            return connection.exec_driver_sql(sql, tuple([values[name] for name in names]))
-        return connection.exec_driver_sql(sql, {name: values[name] for name in names})
+        if connection.dialect.name == "sqlite":
+            driver: Any = connection.connection.driver_connection
+            found: list[tuple[Any, ...]] = driver.execute(sql, [values[name] for name in names]).fetchall()
+            return found
+        given: Any = tuple([values[name] for name in names]) if positional else {name: values[name] for name in names}
+        result = connection.exec_driver_sql(sql, given)
+        return [tuple(row) for row in result] if result.returns_rows else []
 
     def _compile(self, connection: Connection) -> tuple[str, list[str], bool]:
         statement: Any = self._statement

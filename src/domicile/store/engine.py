@@ -6,6 +6,7 @@ Used by `store.Store`; the other modules get a Connection and need not know whic
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ class Database:
                 if committing and error.connection_invalidated:
                     raise OutcomeUnknown(f"the database went away while it stored a change: {error.orig}") from error
                 raise _translated(error) from error
+            except sqlite3.Error as error:
+                raise _of_driver(error) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -95,6 +98,13 @@ def _translated(error: DBAPIError) -> Exception:
     if isinstance(error, IntegrityError):
         return Conflict(f"another change came first: {error.orig}")
     return HostFailure(f"the database failed: {error.orig}")
+
+
+def _of_driver(error: sqlite3.Error) -> Exception:
+    """Translate what a statement met that went to SQLite's driver directly (bulk.Prepared)."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(f"another change came first: {error}")
+    return HostFailure(f"the database failed: {error}")
 
 
 def _parse(url: str) -> URL:

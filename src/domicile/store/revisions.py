@@ -237,7 +237,7 @@ def _new_domain(connection: Connection, made: Revision, summary: str) -> int:
         "owner": made.author.user,
         "summary": summary,
     }
-    return int(_NEW_DOMAIN.run(connection, values).scalar_one())
+    return int(_NEW_DOMAIN.run(connection, values)[0][0])
 
 
 def _move_head(

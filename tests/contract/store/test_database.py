@@ -6,11 +6,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import bindparam, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from domicile.base.errors import Conflict, HostFailure
-from domicile.store import schema
+from domicile.store import bulk, schema, tables
 from domicile.store.engine import Database
 from domicile.store.indexes import metadata
 from domicile.store.store import Store
@@ -48,6 +48,29 @@ def test_a_newer_schema_is_refused(url, store):
     with pytest.raises(HostFailure, match="schema"):
         Store.open(url)
     database.close()
+
+
+def test_what_a_driver_refuses_is_told_in_our_words_and_undone(url, store, make, author):
+    store.define(make(1), author)
+    twice = (1, "mac", "52:54:00:00:00:99", "devices/interface/mac/@address")
+    database = Database(url)
+    with pytest.raises(Conflict, match="another change came first"), database.write() as connection:
+        bulk.add(connection, tables.fact, [twice, twice])
+    same = {c.name: 1 for c in tables.domain.c} | {
+        "uuid": "u",
+        "name": "vm1",
+        "owner": "",
+        "summary": "",
+        "undefined_at": None,
+    }
+    same["autostart"] = False
+    with pytest.raises(Conflict, match="another change came first"), database.write() as connection:
+        bulk.Prepared(insert(tables.domain).values({name: bindparam(name) for name in same})).run(connection, same)
+    assert not store.find("mac", "52:54:00:00:00:99")
+    with database.write() as connection:
+        bulk.add(connection, tables.fact, [twice])
+    database.close()
+    assert len(store.find("mac", "52:54:00:00:00:99")) == 1
 
 
 def test_a_refused_change_leaves_the_store_usable(store, make, author):
