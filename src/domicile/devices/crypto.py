@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
-from domicile.devices.parts.device import Device, PciAddress, VirtioOptions
+from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import Need
 from domicile.plan.place import Want
@@ -59,8 +59,8 @@ def check(crypto: Crypto, c: Completion) -> None:
 
 
 def place(crypto: Crypto, facts: Facts) -> Want | None:
-    """Ask for a PCI slot."""
-    return want_virtio(facts, crypto.model) if isinstance(crypto.address, PciAddress | None) else None
+    """Ask for a place on the bus of virtio devices."""
+    return want_virtio(crypto, facts, crypto.model)
 
 
 def plan(crypto: Crypto, p: Planning) -> Iterator[Item | Need]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
-from domicile.devices.parts.device import CcwAddress, Device, PciAddress, VirtioOptions
+from domicile.devices.parts.device import Device, PciAddress, VirtioOptions
 from domicile.devices.parts.omit import omit
 from domicile.devices.parts.size import Size
 from domicile.plan.facts import Completion, Facts, Planning
@@ -235,8 +235,8 @@ def _check_virtiofs(filesystem: Filesystem, tag: str, source: FilesystemSource, 
 
 
 def place(filesystem: Filesystem, facts: Facts) -> Want | None:
-    """Ask for a PCI slot."""
-    return None if isinstance(filesystem.address, CcwAddress) else want_virtio(facts, filesystem.model)
+    """Ask for a place on the bus of virtio devices."""
+    return want_virtio(filesystem, facts, filesystem.model)
 
 
 def plan(filesystem: Filesystem, p: Planning) -> Iterator[Item | Need]:

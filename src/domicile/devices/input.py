@@ -7,7 +7,7 @@ from typing import Any
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
-from domicile.devices.parts.device import Device, PciAddress, UsbAddress, VirtioOptions
+from domicile.devices.parts.device import Device, UsbAddress, VirtioOptions
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import File, Need
 from domicile.plan.place import Want, WantUsb
@@ -129,12 +129,10 @@ def _check_address(device: Input, c: Completion) -> None:
 
 
 def place(device: Input, facts: Facts) -> Want | None:
-    """Ask for a USB port or a PCI slot."""
+    """Ask for a USB port or a place on the bus of virtio devices."""
     if device.bus == "usb":
         return WantUsb()
-    if device.bus == "virtio" and isinstance(device.address, PciAddress | None):
-        return want_virtio(facts, device.model)
-    return None
+    return want_virtio(device, facts, device.model) if device.bus == "virtio" else None
 
 
 def plan(device: Input, p: Planning) -> Iterator[Item | Need]:

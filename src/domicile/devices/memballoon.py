@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
-from domicile.devices.parts.device import Device, PciAddress, VirtioOptions
+from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import Need
 from domicile.plan.place import Want
@@ -70,10 +70,8 @@ def check(balloon: MemBalloon, c: Completion) -> None:
 
 
 def place(balloon: MemBalloon, facts: Facts) -> Want | None:
-    """Ask for a PCI slot."""
-    if balloon.model in _VIRTIO and isinstance(balloon.address, PciAddress | None):
-        return want_virtio(facts, balloon.model)
-    return None
+    """Ask for a place on the bus of virtio devices."""
+    return want_virtio(balloon, facts, balloon.model) if balloon.model in _VIRTIO else None
 
 
 def plan(balloon: MemBalloon, p: Planning) -> Iterator[Item | Need]:

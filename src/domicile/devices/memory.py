@@ -7,7 +7,7 @@ from typing import Any
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, want_virtio, where
-from domicile.devices.parts.device import CcwAddress, Device, DimmAddress
+from domicile.devices.parts.device import Device, DimmAddress
 from domicile.devices.parts.omit import omit
 from domicile.devices.parts.size import Size
 from domicile.plan.backing import Piece
@@ -237,9 +237,8 @@ def assign_slots(modules: Sequence[MemoryDevice], c: Completion) -> None:
 
 
 def place(memory: MemoryDevice, facts: Facts) -> Want | None:
-    """Ask for a PCI slot for the virtio modules; `assign_slots` serves the others."""
-    virtio = (memory.model or "").startswith("virtio") and not isinstance(memory.address, CcwAddress)
-    return want_virtio(facts) if virtio else None
+    """Ask for a place for the virtio modules; `assign_slots` serves the others."""
+    return want_virtio(memory, facts) if (memory.model or "").startswith("virtio") else None
 
 
 def alias(memory: MemoryDevice, index: int, p: Planning) -> str:

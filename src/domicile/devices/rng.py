@@ -10,7 +10,7 @@ from domicile.devices.parts import chardev
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
 from domicile.devices.parts.chardev import TYPE_EN, TYPE_ZH, TYPES, CharLog, CharProtocol, CharSource
 from domicile.devices.parts.chardev_plan import chardev as host_end
-from domicile.devices.parts.device import Device, PciAddress, VirtioOptions
+from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import File, Need
 from domicile.plan.place import Want
@@ -102,8 +102,8 @@ def check(rng: Rng, c: Completion) -> None:
 
 
 def place(rng: Rng, facts: Facts) -> Want | None:
-    """Ask for a PCI slot."""
-    return want_virtio(facts, rng.model) if isinstance(rng.address, PciAddress | None) else None
+    """Ask for a place on the bus of virtio devices."""
+    return want_virtio(rng, facts, rng.model)
 
 
 def plan(rng: Rng, p: Planning) -> Iterator[Item | Need]:

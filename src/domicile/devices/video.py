@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.devices.family import Family
-from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_legacy, want_virtio, where
+from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_card, want_legacy, want_virtio, where
 from domicile.devices.parts.device import CcwAddress, Device, PciAddress, VirtioOptions
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
@@ -237,10 +237,12 @@ def check_together(cards: list[Video], c: Completion) -> None:
 
 def place(video: Video, facts: Facts) -> Want | None:
     """Ask for a PCI slot; ramfb and no card at all need none."""
-    if video.kind in ("ramfb", "none") or isinstance(video.address, CcwAddress):
+    if video.kind in ("ramfb", "none"):
         return None
-    if video.kind in ("virtio", "bochs"):
-        return want_virtio(facts)
+    if video.kind == "virtio":
+        return want_virtio(video, facts)
+    if video.kind == "bochs":
+        return want_card(facts)
     return want_legacy()
 
 

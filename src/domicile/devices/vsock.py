@@ -8,7 +8,7 @@ from typing import Any
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
-from domicile.devices.parts.device import Device, PciAddress, VirtioOptions
+from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import File, Need
 from domicile.plan.place import Want
@@ -71,8 +71,8 @@ def check(vsock: Vsock, c: Completion) -> None:
 
 
 def place(vsock: Vsock, facts: Facts) -> Want | None:
-    """Ask for a PCI slot."""
-    return want_virtio(facts, vsock.model) if isinstance(vsock.address, PciAddress | None) else None
+    """Ask for a place on the bus of virtio devices."""
+    return want_virtio(vsock, facts, vsock.model)
 
 
 def plan(vsock: Vsock, p: Planning) -> Iterator[Item | Need]:

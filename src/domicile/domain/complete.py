@@ -13,7 +13,7 @@ from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
 from domicile.domain import document
-from domicile.domain.address import drive, pci, serial, usb
+from domicile.domain.address import ccw, drive, pci, serial, usb, zpci
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.report import Entry
 from domicile.domain.rules import (
@@ -145,6 +145,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     videos.arrange(lists.of(videos.Video), c)
     devices.inputs(domain, c)
     devices.balloon(domain, c)
+    devices.panic(domain, c)
     devices.watchdog(domain, c)
     devices.audio(domain, c)
     consoles.finish(domain, c)
@@ -167,10 +168,14 @@ def _fill(domain: Domain, c: Completion) -> None:
     sysinfo.check(domain, c)
     features.check(domain, c)
     together.check(domain, c)
+    ccw.check(lists, c)
+    zpci.check(lists, c)
     unplanned.tell(domain, c)
     if not c.found:
         serial.assign(lists, c)
+        ccw.assign(lists, c)
         pci.assign(lists, c)
+        zpci.assign(lists, c)
         if c.host.fresh:
             usb.assign(lists, c)
 

@@ -14,6 +14,7 @@ from domicile.devices.disk import Disk
 from domicile.devices.disk.plan import throttle_group
 from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain import aliases, flash, machine_options
+from domicile.domain.address import zpci
 from domicile.domain.domain import DeviceLists, Domain
 from domicile.domain.options import memory
 from domicile.plan.capabilities import Capabilities
@@ -113,7 +114,7 @@ def _family(tag: str, devices: Iterable[Device], p: Planning) -> Iterator[Item |
     family = BY_TAG.get(tag)
     for device in devices:
         if family is not None:
-            yield from family.plan(device, p)
+            yield from zpci.told(device, family.plan(device, p), p)
 
 
 def _kernel_files(domain: Domain) -> Iterator[Need]:

@@ -46,6 +46,8 @@ class Board:
     #: The usual model of a USB controller, and that of the one that is there unless the owner names another.
     usb: Preferences = ()
     usb_added: Preferences = ()
+    #: What a USB controller without model and address is, where that has no usual model.
+    usb_vague: str = ""
     #: The usual models of other devices.
     scsi: Preferences = _PC_SCSI
     network: Preferences = _PC_NETWORK
@@ -57,6 +59,8 @@ class Board:
     panic: str = ""
     panic_added: bool = False
     balloon: bool = False
+    #: The CPU mode where KVM's own CPU is the default.
+    host_cpu: str = "host-passthrough"
     #: The bus of keyboards and mice; "ps2" says that the machine has both built in.
     input: str = "usb"
     tpm: str = "tpm-tis"
@@ -95,9 +99,10 @@ BOARDS = (
     Board(
         "s390-ccw", S390, ("s390-ccw-virtio", "s390-ccw-virtio-", "s390-ccw"), pci_root="pci-root", pci_needs="zpci", virtio="ccw",
         scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO, serial="sclp-serial", panic="s390", panic_added=True, balloon=True,
-        input="virtio",
+        input="virtio", usb_vague="none", host_cpu="host-model",
     ),
-    Board("s390", S390, network=_VIRTIO, video=_VIRTIO, serial="sclp-serial", panic="s390", panic_added=True, input="virtio"),
+    Board("s390", S390, network=_VIRTIO, video=_VIRTIO, serial="sclp-serial", panic="s390", panic_added=True, input="virtio",
+ usb_vague="none", host_cpu="host-model"),
     Board(
         "pseries", PPC64, ("pseries", "pseries-"), pci_root="pci-root", usb=(("qemu-xhci", "qemu-xhci"), ("pci-ohci", "")),
         scsi=(("ibmvscsi", ""),), video=(("vga", ""),), serial="spapr-vio-serial", panic="pseries", balloon=True,

@@ -54,4 +54,9 @@ class WantVirtioSerial:
     console: bool = False
 
 
-Want = WantPci | WantUsb | WantDrive | WantVirtioSerial
+@dataclass(frozen=True, slots=True)
+class WantCcw:
+    """A device number of a channel subsystem."""
+
+
+Want = WantPci | WantUsb | WantDrive | WantVirtioSerial | WantCcw

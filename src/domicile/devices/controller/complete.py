@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller
 from domicile.devices.parts.bus import want_legacy, want_virtio
-from domicile.devices.parts.device import CcwAddress, Master
+from domicile.devices.parts.device import Master
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Pci, Want, WantPci, WantUsb
 
@@ -22,8 +22,8 @@ def defaults(controller: Controller, c: Completion) -> None:
             "此机型的客户机认识的 SCSI 控制器",
         )
     elif controller.type == "usb" and controller.model is None:
-        model = default_usb(c)
-        if model is not None:
+        model = default_usb(c) or (c.board.usb_vague if controller.address is None else "")
+        if model:
             c.default(
                 controller, "model", model, "the USB controller this machine type comes with", "此机型自带的 USB 控制器"
             )
@@ -105,8 +105,6 @@ def _check_pci(controller: Controller, c: Completion) -> None:
 def place(controller: Controller, facts: Facts) -> Want | None:
     """Ask for a PCI slot where the controller is a card; built-in ones and roots ask for none."""
     kind, model = controller.type, controller.model or ""
-    if isinstance(controller.address, CcwAddress):
-        return None
     if kind == "pci":
         return pci_want(model)
     if kind == "usb":
@@ -118,9 +116,9 @@ def place(controller: Controller, facts: Facts) -> Want | None:
     if kind == "scsi":
         if model == "ibmvscsi":
             return None
-        return want_virtio(facts, model) if model.startswith("virtio") else want_legacy()
+        return want_virtio(controller, facts, model) if model.startswith("virtio") else want_legacy()
     if kind == "virtio-serial":
-        return want_virtio(facts, model)
+        return want_virtio(controller, facts, model)
     if kind == "ccid":
         return WantUsb()
     if kind == "sata":

@@ -10,7 +10,7 @@ from domicile.devices.disk.protocol import PORTS
 from domicile.devices.disk.secret import Encryption
 from domicile.devices.disk.source import BackingStore, DiskSource, MetadataCache
 from domicile.devices.parts.bus import want_virtio
-from domicile.devices.parts.device import CcwAddress, DriveAddress, PciAddress
+from domicile.devices.parts.device import DriveAddress
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Want, WantDrive, WantUsb
 
@@ -154,10 +154,10 @@ def _drive_address(disk: Disk, bus: str, dev: str, c: Completion) -> None:
 
 
 def place(disk: Disk, facts: Facts) -> Want | None:
-    """Ask for a PCI slot, a USB port or a place on a controller."""
+    """Ask for a place on the bus of virtio devices, a USB port or a place on a controller."""
     bus = disk.target.bus if disk.target is not None else None
-    if bus == "virtio" and not isinstance(disk.address, CcwAddress):
-        return want_virtio(facts, disk.model) if disk.address is None or isinstance(disk.address, PciAddress) else None
+    if bus == "virtio":
+        return want_virtio(disk, facts, disk.model)
     if bus == "usb":
         return WantUsb()
     return WantDrive(bus) if bus in UNITS else None

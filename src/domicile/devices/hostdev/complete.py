@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from domicile.base import ids
 from domicile.devices.hostdev.model import TYPES, HostAddress, Hostdev, HostSource
-from domicile.devices.parts.bus import want_virtio
+from domicile.devices.parts.bus import want_card, want_virtio
 from domicile.devices.parts.device import CcwAddress, DriveAddress, PciAddress, UnassignedAddress, UsbAddress
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts
-from domicile.plan.place import Want, WantDrive, WantUsb
+from domicile.plan.place import Want, WantCcw, WantDrive, WantUsb
 
 _WWPN = re.compile(r"naa\.[0-9a-fA-F]{16}\Z")
 # What an address says, by the kind of device: the attribute, how it is written, the highest value.
@@ -186,12 +186,14 @@ def check_together(devices: Sequence[Hostdev], graphics: bool, c: Completion) ->
 def place(hostdev: Hostdev, facts: Facts) -> Want | None:
     """Ask for the address of the bus the device shows itself on."""
     kind = hostdev.type
-    if isinstance(hostdev.address, UnassignedAddress | CcwAddress):
+    if isinstance(hostdev.address, UnassignedAddress):
         return None
     if kind == "usb":
         return WantUsb()
     if kind == "scsi":
         return WantDrive("scsi")
+    if kind == "scsi_host":
+        return want_virtio(hostdev, facts, hostdev.model)
     if kind == "mdev" and hostdev.model != "vfio-pci":
-        return None
-    return want_virtio(facts, hostdev.model if kind == "scsi_host" else None)
+        return WantCcw() if hostdev.model == "vfio-ccw" else None
+    return want_card(facts)

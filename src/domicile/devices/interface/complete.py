@@ -7,8 +7,7 @@ from typing import Any
 
 from domicile.base.errors import XML_ERROR
 from domicile.devices.interface.model import TYPES, Interface, InterfaceModel, Mac
-from domicile.devices.parts.bus import want_legacy, want_virtio
-from domicile.devices.parts.device import CcwAddress
+from domicile.devices.parts.bus import want_card, want_legacy, want_virtio
 from domicile.plan.facts import Completion, Facts
 from domicile.plan.place import Want, WantUsb
 
@@ -119,10 +118,10 @@ def check(interface: Interface, c: Completion) -> None:
 def place(interface: Interface, facts: Facts) -> Want | None:
     """Ask for a PCI slot or a USB port."""
     model = interface.model.type if interface.model is not None else None
-    if isinstance(interface.address, CcwAddress) or (interface.type == "hostdev" and model is None and facts.s390):
-        return None
     if model == "usb-net":
         return WantUsb()
-    if model is not None and (model.startswith("virtio") or model in ("e1000e", "igb")):
-        return want_virtio(facts, model)
+    if model is not None and model.startswith("virtio"):
+        return want_virtio(interface, facts, model)
+    if model in ("e1000e", "igb"):
+        return want_card(facts)
     return want_legacy()

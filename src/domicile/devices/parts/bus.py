@@ -19,7 +19,7 @@ from domicile.devices.parts.device import (
     VirtioSerialAddress,
 )
 from domicile.plan.facts import Facts, Planning
-from domicile.plan.place import Pci, WantPci
+from domicile.plan.place import Pci, Want, WantCcw, WantPci
 
 
 def where(device: Device, planning: Planning) -> dict[str, Any]:
@@ -83,16 +83,30 @@ def virtio_props(options: VirtioOptions | None) -> dict[str, Any]:
     }
 
 
+_CHANNEL = WantCcw()
 _EXPRESS, _LEGACY = WantPci(Pci.PCIE | Pci.HOTPLUG), WantPci(Pci.PCI | Pci.HOTPLUG)
 
 
-def want_virtio(facts: Facts, model: str | None = None) -> WantPci:
-    """Ask for the slot a virtio device takes: PCI Express where there is one, unless it is a transitional device."""
+def want_virtio(device: Device, facts: Facts, model: str | None = None) -> Want | None:
+    """Ask for the place a virtio device takes: what its address begins with, else the usual bus of the machine.
+
+    On PCI, that is an Express slot where there is one, unless it is a transitional device.
+    """
+    address = device.address
+    if isinstance(address, CcwAddress) or (address is None and facts.board.virtio == "ccw"):
+        return _CHANNEL
+    if address is not None and not isinstance(address, PciAddress):
+        return None
     if (facts.pcie and not (model or "").endswith("-transitional")) or (
         facts.pcie and (model or "").endswith("-non-transitional")
     ):
         return _EXPRESS
     return _LEGACY
+
+
+def want_card(facts: Facts) -> WantPci:
+    """Ask for the slot a card takes that is PCI Express where the machine is."""
+    return _EXPRESS if facts.pcie else _LEGACY
 
 
 def want_legacy() -> WantPci:

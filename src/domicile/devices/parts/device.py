@@ -9,6 +9,8 @@ from domicile.schema.shape import Element, Variant, element
 HEX4 = hexadecimal(4, 0xFFFFFFFF)
 HEX2 = hexadecimal(2, 0xFF)
 HEX1 = hexadecimal(1, 0xFF)
+# Parts of addresses that are checked together, as one number.
+HEX1_WIDE = hexadecimal(1, 0xFFFFFFFF)
 
 
 @element("alias", "设备在运行时的名字")
@@ -22,7 +24,7 @@ class Alias(Element):
 class Zpci(Element):
     """The identifiers an s390 guest knows a PCI device by."""
 
-    uid: int | None = f.attr("The user-chosen identifier.", "用户指定的标识。", hexadecimal(4, 0xFFFF), guest=True)
+    uid: int | None = f.attr("The user-chosen identifier.", "用户指定的标识。", HEX4, guest=True)
     fid: int | None = f.attr("The function identifier.", "功能标识。", hexadecimal(8, 0xFFFFFFFF), guest=True)
 
 
@@ -105,9 +107,9 @@ class CcwAddress(Element):
     """A place on an s390 channel."""
 
     type: str = f.attr("The kind of address.", "地址的种类。", enum("ccw"), default="ccw", guest=True)
-    cssid: int | None = f.attr("The channel subsystem.", "通道子系统。", hexadecimal(1, 0xFE), guest=True)
-    ssid: int | None = f.attr("The subchannel set.", "子通道集。", hexadecimal(1, 3), guest=True)
-    devno: int | None = f.attr("The device number.", "设备号。", hexadecimal(4, 0xFFFF), guest=True)
+    cssid: int | None = f.attr("The channel subsystem.", "通道子系统。", HEX1_WIDE, guest=True)
+    ssid: int | None = f.attr("The subchannel set.", "子通道集。", HEX1_WIDE, guest=True)
+    devno: int | None = f.attr("The device number.", "设备号。", HEX4, guest=True)
 
 
 @element("address", "virtio-mmio 地址")

@@ -43,7 +43,7 @@ def assign(devices: DeviceLists, c: Completion) -> None:
     if tried is None or any(problem for _, _, problem in c.found):
         return
     buses, trial = tried
-    if len(controllers) == count and not c.i440fx:  # no bus was missing: what was tried is what would be found again
+    if len(controllers) == count and c.pcie:  # no bus was missing: what was tried is what would be found again
         trial.keep(c)
     else:
         buses, trial = _create(devices, c, growing=False), _Trial(dry=False)
@@ -72,6 +72,9 @@ class _Trial:
         if self.dry:
             self._tried[id(device)] = device, address
             return
+        if isinstance(device.address, PciAddress):  # its owner said something of it, though not where
+            address.multifunction = address.multifunction or device.address.multifunction
+            address.zpci = device.address.zpci
         c.allocate(device, "address", address, "the first free place of that kind", "同类中第一个空闲位置")
 
     def keep(self, c: Completion) -> None:
@@ -151,7 +154,7 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
     if number >= len(buses.buses) and buses.growing:
         while len(buses.buses) <= number < 256:
             buses.buses.append(Bus.of("pcie-root-port" if c.pcie else "pci-bridge"))
-    if address.domain and not c.s390:
+    if address.domain:
         c.problem(
             address,
             f"PCI address '{text}' is in domain {address.domain:#x}",
@@ -202,7 +205,7 @@ def _dry_run(devices: DeviceLists, top: int, c: Completion) -> tuple[Buses, _Tri
     trial = _Trial(dry=True)
     builtin.reserve(devices, buses, c, trial.given)
     legacy = Pci.HOTPLUG | Pci.PCI
-    if c.i440fx and not all(bus.full() for bus in buses.buses):
+    if not c.pcie and not all(bus.full() for bus in buses.buses):
         _next(buses, legacy)
     _give(devices, buses, c, trial)
     if top <= 0 and len(buses.buses) > top + 1 and c.pcie:

@@ -231,8 +231,8 @@ def _machine_default(domain: Domain, c: Completion) -> None:
         c.add(domain.cpu, "the machine type's own CPU, named so that it stays", "机型默认的 CPU，明确记下以保持不变")
     given = domain.cpu
     if name in ("host", "max"):
-        given.mode = "host-passthrough" if name == "host" and c.accel == "kvm" else "maximum"
-        if given.check is None:
+        given.mode = c.board.host_cpu if name == "host" and c.accel == "kvm" else "maximum"
+        if given.check is None and given.mode != "host-model":
             given.check = "none"
         return
     given.mode, given.match = "custom", "exact"

@@ -40,6 +40,16 @@ def balloon(domain: Domain, c: Completion) -> None:
     c.add(made, "lets the host take memory back and count it", "使主机可回收与统计内存")
 
 
+def panic(domain: Domain, c: Completion) -> None:
+    """Add the panic notifier that some machines have by themselves."""
+    present = _list(domain, "panic")
+    if not c.board.panic_added or any(p.model in (None, c.board.panic) for p in present):
+        return
+    made = BY_TAG["panic"].element(model=c.board.panic)
+    present.append(made)
+    c.add(made, "the machine has it by itself", "该机型自带")
+
+
 def watchdog(domain: Domain, c: Completion) -> None:
     """Name the watchdog that a Q35 chipset has anyway."""
     present = _list(domain, "watchdog")

@@ -22,6 +22,7 @@ def settle(domain: Domain, c: Completion) -> None:
 
 def check(domain: Domain, c: Completion) -> None:
     """Find features that this emulator, machine or another feature does not allow."""
+    _deprecated(domain, c)
     features = domain.features
     if features is None:
         return
@@ -38,6 +39,9 @@ def check(domain: Domain, c: Completion) -> None:
             c.problem(tseg, f"'tseg' is not in machine type '{c.machine}'", "a q35 machine, or no <tseg>")
         elif size.normalise() is None and (size.value or 0) % 1024:
             c.problem(tseg, f"'tseg' has {tseg.value} {tseg.unit or 'MiB'}", "whole MiB")
+
+
+def _deprecated(domain: Domain, c: Completion) -> None:
     cpu = domain.cpu
     if cpu is not None and cpu.deprecated_features is not None:
         host = c.caps.host_cpu.get("kvm" if c.accel == "kvm" else "tcg")

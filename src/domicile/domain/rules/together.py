@@ -90,11 +90,11 @@ def _shared_memory(domain: Domain, c: Completion) -> None:
         cells and all(cell.memAccess == "shared" for cell in cells)
     )
     for filesystem in domain.devices.of(Filesystem):
-        if filesystem.virtiofs and not shared and not c.s390:
+        if filesystem.virtiofs and not shared:
             accepted = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
             c.problem(filesystem, "'virtiofs' needs memory that is shared", accepted, "driver/@type")
     for disk in domain.devices.of(Disk):
-        if disk.type == "vhostuser" and not shared and not c.s390:
+        if disk.type == "vhostuser" and not shared:
             accepted = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
             c.problem(disk, "a disk of type 'vhostuser' needs memory that is shared", accepted, "@type")
 
