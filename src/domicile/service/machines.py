@@ -10,10 +10,12 @@ import structlog
 from domicile.base import tasks
 from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
 from domicile.domain import document, live
+from domicile.domain.cpus import choose
 from domicile.domain.domain import Domain
 from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import Plan, plan_domain
 from domicile.domain.rules import unplanned
+from domicile.host import inspect
 from domicile.plan.capabilities import Capabilities
 from domicile.qemu import render
 from domicile.runtime import reattach as finding
@@ -123,6 +125,8 @@ class Machines:
         if missing:
             raise Unsupported(f"this version of Domicile cannot do yet: {', '.join(missing)}")
         caps = await self._capabilities(domain)
+        if domain.cpu is not None and domain.type == "kvm":
+            choose.compare(domain.cpu, caps, inspect.cpu().flags)
         number = service.registry.new_id()
         plan = plan_domain(domain, caps, service.host, number=number)
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]

@@ -15,11 +15,19 @@ DOMAIN = """
   <cpu {cpu}</cpu>
 </domain>"""
 
+# What QEMU 7.2 can emulate and an EPYC has not, then what it cannot emulate of one; as libvirt 11.3 says it.
+NEAREST = """acpi=on ss=on monitor=on hypervisor=on erms=on mpx=on pcommit=on clwb=on umip=on pku=on vaes=on la57=on pks=on
+3dnowext=on 3dnow=on npt=on vgif=on svme-addr-chk=on vme=off rdseed=off sha-ni=off xsavec=off fxsr-opt=off misalignsse=off
+3dnowprefetch=off osvw=off topoext=off nrip-save=off"""
+
 
 @pytest.mark.parametrize(
     ("cpu", "told"),
     [
-        ("mode='host-model'>", "max"),
+        ("mode='host-model'>", f"EPYC,{','.join(NEAREST.split())}"),
+        ("mode='host-model'><feature name='ds' policy='force'/>", f"EPYC,{','.join(NEAREST.split())},ds=on"),
+        ("mode='custom'><model>Penryn</model><feature name='avx2' policy='optional'/>", "Penryn,avx2=on"),
+        ("mode='custom'><model>Penryn</model><feature name='rtm' policy='optional'/>", "Penryn,rtm=off"),
         ("mode='maximum'>", "max"),
         ("mode='maximum'><cache mode='disable'/>", "max,host-cache-info=off,l3-cache=off"),
         ("mode='custom'><model>Penryn</model><cache level='3' mode='emulate'/>", "Penryn,l3-cache=on"),

@@ -6,24 +6,29 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.domain.cpu import Cpu
+from domicile.domain.cpus import choose, x86
 from domicile.domain.domain import Domain
 from domicile.domain.features import Enlightenment, Hyperv, Kvm
 from domicile.plan.facts import Planning
 from domicile.schema.tree import steps
 
-# libvirt's name of a CPU feature → QEMU's, where dashes are not the only difference.
-_FEATURES = {"pclmuldq": "pclmulqdq", "sse4_1": "sse4.1", "sse4_2": "sse4.2"}
-
 
 def feature_name(name: str, p: Planning) -> str:
     """Say a CPU feature as QEMU calls it: on PCs with dashes, elsewhere as it is."""
-    return _FEATURES.get(name, name.replace("_", "-")) if p.x86 else name
+    return x86.to_qemu(name) if p.x86 else name
 
 
 def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
-    """Yield the keys of ``-cpu``."""
+    """Yield the keys of ``-cpu``.
+
+    Raises:
+        Unsupported: this QEMU or this host does not have what is asked for.
+    """
+    spelt = _spelt(cpu, p)
     names = {"host-passthrough": "host", "maximum": "max"}
-    if cpu.mode == "host-model":
+    if spelt is not None:
+        yield "", spelt.model
+    elif cpu.mode == "host-model":
         yield from _host_model(cpu, p)
     elif cpu.mode in names:
         yield "", names[cpu.mode]
@@ -35,14 +40,10 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
     yield from _deprecated(cpu, p)
     if cpu.model is not None and cpu.model.vendor_id:
         yield "vendor", cpu.model.vendor_id
-    for feature in cpu.feature:
-        if feature.policy in ("force", "require"):
-            yield feature_name(feature.name or "", p), True
-        elif feature.policy in ("disable", "forbid"):
-            if _known(feature_name(feature.name or "", p), p):
-                yield feature_name(feature.name or "", p), False
-        elif feature.policy == "optional" and _host_has(feature.name or "", p):
-            yield feature_name(feature.name or "", p), True
+    for name, on in spelt.features.items() if spelt is not None else _given(cpu, p):
+        # What QEMU does not know need not be turned off.
+        if on or _known(feature_name(name, p), p):
+            yield feature_name(name, p), on
     for timer in domain.clock.timer if domain.clock is not None else ():
         if timer.name == "kvmclock" and timer.present is not None:
             yield "kvmclock", timer.present
@@ -60,6 +61,18 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         yield from _paravirtual(features.kvm)
         if features.pmu is not None and features.pmu.state is not None:
             yield "pmu", features.pmu.state
+
+
+def _spelt(cpu: Cpu, p: Planning) -> x86.Spelt | None:
+    return choose.spell(cpu, p.caps, kvm=p.accel == "kvm") if p.x86 else None
+
+
+def _given(cpu: Cpu, p: Planning) -> Iterator[tuple[str, bool]]:
+    for feature in cpu.feature:
+        if feature.policy != "optional":
+            yield feature.name or "", feature.policy in ("force", "require")
+        elif _host_has(feature.name or "", p):
+            yield feature.name or "", True
 
 
 def _host_model(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
