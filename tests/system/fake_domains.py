@@ -17,11 +17,12 @@ from domicile.api.libvirt.session import Session
 from domicile.api.libvirt.stream import Stream
 from domicile.api.libvirt.wire import wire_handlers
 from domicile.base.errors import NotFound, WrongState
-from domicile.rpc.calls import connect, domain, domain_device, domain_event, node
-from domicile.rpc.records import DomainInfo, NodeInfo, SecurityLabel
-from domicile.rpc.types import Domain
+from domicile.rpc.calls import connect, domain, domain_device, domain_event, node, storage
+from domicile.rpc.records import DomainInfo, Hole, NodeInfo, SecurityLabel
+from domicile.rpc.types import Domain, StorageVol
 
 RUNNING, SHUTOFF = 1, 5
+SPARSE = 1
 
 
 class Domains:
@@ -42,6 +43,7 @@ def registry() -> Registry[Domains]:
     _connection(handlers)
     _domains(handlers)
     _life(handlers)
+    _volumes(handlers)
     return wire_handlers(handlers)
 
 
@@ -161,6 +163,39 @@ def _life(handlers: Registry[Domains]) -> None:
     @handlers.handle_stream(domain_device.domain_open_console)
     def console(conn: Session[Domains], stream: Stream, dom: Domain, device: str | None, flags: int) -> None:
         stream.serve(_echo(stream))
+
+
+def _volumes(handlers: Registry[Domains]) -> None:
+    """One volume, which takes and gives data and holes."""
+    kept: list[bytes | Hole] = []
+
+    @handlers.handle(storage.storage_vol_lookup_by_path)
+    def by_path(conn: Session[Domains], path: str) -> StorageVol:
+        return StorageVol("pool", "vol", path)
+
+    @handlers.handle_stream(storage.storage_vol_upload)
+    def upload(conn: Session[Domains], stream: Stream, vol: StorageVol, offset: int, length: int, flags: int) -> None:
+        async def take() -> None:
+            kept.clear()
+            while (part := await stream.read_part()) != b"":
+                kept.append(part)
+
+        if flags & SPARSE:
+            stream.sparse()
+        stream.serve(take())
+
+    @handlers.handle_stream(storage.storage_vol_download)
+    def download(conn: Session[Domains], stream: Stream, vol: StorageVol, offset: int, length: int, flags: int) -> None:
+        async def give() -> None:
+            for part in list(kept):
+                if isinstance(part, bytes):
+                    await stream.write(part)
+                else:
+                    await stream.write_hole(part.length)
+
+        if flags & SPARSE:
+            stream.sparse()
+        stream.serve(give())
 
 
 async def _echo(stream: Stream) -> None:

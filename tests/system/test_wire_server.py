@@ -283,6 +283,22 @@ def test_a_client_that_does_not_read_is_not_served_further(path: Path) -> None:
         assert answers(sock, 50)
 
 
+def test_descriptors_of_bad_clients_are_closed(path: Path) -> None:
+    with running(path):
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208   the server's thread is in this process
+        for junk in (b"\0\0", frame(0x20008086, 1, 157, f.CALL, 2, f.OK), b"\0\0\0\x20" + bytes(28)):
+            with opened(path) as sock:
+                socket.send_fds(sock, [junk], [0] * 40)
+                assert junk == b"\0\0" or closed(sock)
+        with opened(path) as sock:
+            call = frame(0x20008086, 1, 157, f.CALL_WITH_FDS, 2, f.OK, b"\0\0\0\2")
+            sock.sendall(call)
+            socket.send_fds(sock, [b"\0"], [0])
+            socket.send_fds(sock, [b"\0"], [0])
+            assert answers(sock, 1)[0].status == f.OK
+        eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208
+
+
 def test_too_many_events_unread_drop_the_client(path: Path) -> None:
     with running(path, LIMITS) as server, opened(path) as sock, Client.connect(path) as other:
         for serial in range(400):

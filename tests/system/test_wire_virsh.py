@@ -108,9 +108,73 @@ def test_the_console_and_keepalive(uri: str) -> None:
     virsh(uri, "destroy", "vm2")
 
 
-@pytest.mark.skipif(
+needs_python = pytest.mark.skipif(
     not Path("/usr/lib/python3/dist-packages/libvirt.py").exists(), reason="libvirt-python is not installed"
 )
+
+
+def program(uri: str, script: str, *words: str) -> str:
+    command = ["/usr/bin/python3", "-c", script, uri, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+@needs_python
+def test_holes_travel_as_holes(uri: str, tmp_path: Path) -> None:
+    with (tmp_path / "in").open("wb") as given:
+        given.truncate(3 << 30)
+        given.seek(1 << 20)
+        given.write(b"x" * 300_000)
+        given.seek(2 << 30)
+        given.write(b"y" * 5)
+    script = """
+import libvirt, os, sys
+conn = libvirt.open(sys.argv[1])
+vol = conn.storageVolLookupByPath("/vol")
+fd = os.open(sys.argv[2], os.O_RDONLY)
+size = os.fstat(fd).st_size
+
+def in_data(stream, fd):
+    at = os.lseek(fd, 0, os.SEEK_CUR)
+    try:
+        data = os.lseek(fd, at, os.SEEK_DATA)
+    except OSError:
+        return False, size - at
+    os.lseek(fd, at, os.SEEK_SET)
+    if data > at:
+        return False, data - at
+    end = os.lseek(fd, at, os.SEEK_HOLE)
+    os.lseek(fd, at, os.SEEK_SET)
+    return True, end - at
+
+up = conn.newStream()
+vol.upload(up, 0, 0, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+up.sparseSendAll(lambda stream, count, fd: os.read(fd, count), in_data,
+                 lambda stream, count, fd: os.lseek(fd, count, os.SEEK_CUR), fd)
+up.finish()
+out = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT)
+down = conn.newStream()
+vol.download(down, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+
+def hole(stream, length, fd):
+    os.ftruncate(fd, os.lseek(fd, length, os.SEEK_CUR))
+
+down.sparseRecvAll(lambda stream, data, fd: os.write(fd, data), hole, out)
+down.finish()
+print("fine")
+"""
+    assert program(uri, script, str(tmp_path / "in"), str(tmp_path / "out")) == "fine\n"
+    given, got = (tmp_path / "in").stat(), (tmp_path / "out").stat()
+    assert got.st_size == given.st_size
+    assert got.st_blocks <= given.st_blocks + 64
+    with (tmp_path / "out").open("rb") as out:
+        for place, text in ((0, bytes(8)), (1 << 20, b"x" * 300_000 + bytes(8)), (2 << 30, b"yyyyy" + bytes(8))):
+            out.seek(place)
+            assert out.read(len(text)) == text
+
+
+@needs_python
 def test_libvirt_python(uri: str) -> None:
     script = """
 import libvirt, sys
@@ -130,5 +194,4 @@ except libvirt.libvirtError as error:
 conn.close()
 print("fine")
 """
-    done = subprocess.run(["/usr/bin/python3", "-c", script, uri], capture_output=True, text=True, timeout=20)
-    assert done.stdout == "fine\n", done.stderr
+    assert program(uri, script) == "fine\n"

@@ -11,6 +11,7 @@ from domicile.rpc.call import P, R, Stub
 from domicile.rpc.calls import keepalive
 from domicile.rpc.frame import Frame, FrameReader, frame
 from domicile.rpc.layout import layout
+from domicile.rpc.records import Hole
 from domicile.rpc.types import RemoteError
 from domicile.rpc.xdr import ProtocolError, packer, unpacker
 
@@ -19,6 +20,8 @@ PONG = frame(_KEEPALIVE, 1, 2, f.EVENT, 0, f.OK)
 PING = frame(_KEEPALIVE, 1, 1, f.EVENT, 0, f.OK)
 pack_error = packer("remote_error", [layout(RemoteError)], single=True)
 unpack_error = unpacker("remote_error", [layout(RemoteError)], single=True)
+pack_hole = packer("stream_hole", [layout(Hole)], single=True)
+unpack_hole = unpacker("stream_hole", [layout(Hole)], single=True)
 
 
 def error_frame(call: Frame, error: RemoteError) -> bytes:
@@ -45,6 +48,12 @@ def event_frame(stub: Stub[P, None], payload: bytes) -> bytes:
 def stream_frame(call: Frame, status: int, data: bytes = b"") -> bytes:
     """Send a packet of the stream that a call opened: data with CONTINUE, the end with OK."""
     return frame(call.program, call.version, call.procedure, f.STREAM, call.serial, status, data)
+
+
+def hole_frame(call: Frame, length: int) -> bytes:
+    """Send a run of zeros of a sparse stream."""
+    payload = pack_hole(Hole(length))
+    return frame(call.program, call.version, call.procedure, f.STREAM_HOLE, call.serial, f.CONTINUE, payload)
 
 
 class ServerConnection:

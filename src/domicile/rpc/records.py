@@ -35,6 +35,14 @@ class NamedCount:
 
 
 @dataclass(slots=True)
+class Hole:
+    """A run of zeros in a sparse stream, told by its length instead of being sent."""
+
+    length: i64
+    flags: u32 = 0
+
+
+@dataclass(slots=True)
 class DomainInfo:
     """A domain in five numbers; memory in KiB, `cpu_time` in nanoseconds."""
 

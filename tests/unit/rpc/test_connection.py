@@ -108,3 +108,50 @@ def test_what_clients_never_send(kind: int) -> None:
 def test_what_servers_never_send(kind: int) -> None:
     with pytest.raises(ProtocolError):
         ClientConnection().receive(frame(0x20008086, 1, 1, kind, 9, 0))
+
+
+def files(count: int, payload: bytes = b"abcd", serial: int = 5) -> bytes:
+    body = count.to_bytes(4, "big") + payload
+    return HEADER.pack(28 + len(body), 0x20008086, 1, 249, f.CALL_WITH_FDS, serial, 0) + body
+
+
+def test_descriptors_come_with_the_message_that_announces_them() -> None:
+    reader = FrameReader()
+    assert reader.feed(files(2)[:40]) == []
+    reader.descriptors.append(7)
+    assert reader.feed(b"\0") == []
+    reader.descriptors.append(8)
+    (one,) = reader.feed(b"\0")
+    assert (one.payload, one.fds) == (b"abcd", (7, 8))
+    assert not reader.partial
+    reader.descriptors.append(9)
+    got = reader.feed(files(0) + files(1, b"") + b"\0" + files(0, serial=6))
+    assert [(one.serial, one.fds) for one in got] == [(5, ()), (5, (9,)), (6, ())]
+
+
+@pytest.mark.parametrize(
+    ("data", "came"),
+    [
+        (files(1) + b"\0", []),
+        (files(33) + bytes(33), []),
+        (files(0), [3]),
+        (files(1) + b"\0", [3, 4]),
+        (b"\0", list(range(33))),
+        (HEADER.pack(28, 1, 1, 1, f.CALL_WITH_FDS, 1, 0), []),
+        (files(1) + b"\0" + files(1) + b"\0", [3]),
+    ],
+)
+def test_descriptors_that_do_not_fit_end_the_connection_and_are_all_closed(data: bytes, came: list[int]) -> None:
+    reader = FrameReader()
+    reader.descriptors.extend(came)
+    with pytest.raises(ProtocolError):
+        reader.feed(data)
+    assert sorted(reader.descriptors) == came
+
+
+def test_what_clients_never_send_gives_descriptors_back() -> None:
+    server = ServerConnection()
+    server.descriptors([3])
+    with pytest.raises(ProtocolError):
+        server.receive(files(1) + b"\0" + frame(0x20008086, 1, 1, f.REPLY, 1, 0))
+    assert server.unclaimed() == [3]

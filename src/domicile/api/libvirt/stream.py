@@ -6,6 +6,9 @@ The session makes one for every call that opens a stream and hands it to the han
     async def open_console(conn, stream, dom, device, flags):
         pty = await conn.context.open_console(dom.uuid, device)
         stream.serve(pump(stream, pty))      # runs once the client has its reply
+
+Where the call's flags ask for a sparse stream, the handler says `stream.sparse()`: runs of zeros then travel as holes,
+which `read_part` gives and `write_hole` takes.
 """
 
 from __future__ import annotations
@@ -19,13 +22,17 @@ from domicile.api.libvirt import errors
 from domicile.base import tasks
 from domicile.base.errors import FROM_RPC, INVALID_STREAM, DomicileError
 from domicile.rpc import frame as f
-from domicile.rpc.connection import error_frame, stream_frame
+from domicile.rpc.connection import error_frame, hole_frame, stream_frame, unpack_hole
 from domicile.rpc.frame import Frame
+from domicile.rpc.records import Hole
+from domicile.rpc.xdr import ProtocolError
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
 
 INCOMING_MAX = 1_048_576
+_PART_WEIGHT = 96
+"""Bytes of memory that a part takes beside its data."""
 
 
 class StreamAborted(DomicileError):
@@ -39,9 +46,9 @@ class Stream:
 
     def __init__(self, session: Session[Any], call: Frame) -> None:
         self._session, self._call = session, call
-        self._incoming: deque[bytes] = deque()
+        self._incoming: deque[bytes | Hole] = deque()
         self._held = 0
-        self._ended = self._aborted = self._done = False
+        self._ended = self._aborted = self._done = self._sparse = False
         self._readable: asyncio.Event = asyncio.Event()
         self._pump: Coroutine[Any, Any, None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -55,8 +62,22 @@ class Stream:
         """Call `action` when the stream is over, however it ended."""
         self._after.append(action)
 
+    def sparse(self) -> None:
+        """Let holes travel on it."""
+        self._sparse = True
+
     async def read(self) -> bytes:
-        """Wait for data; empty once the client has finished.
+        """Wait for data; empty once the client has finished. For streams that are not sparse.
+
+        Raises: StreamAborted
+        """
+        part = await self.read_part()
+        if not isinstance(part, bytes):
+            raise StreamAborted(f"a hole of {part.length} bytes where only data can be")
+        return part
+
+    async def read_part(self) -> bytes | Hole:
+        """Wait for data or a hole; empty data once the client has finished.
 
         Raises: StreamAborted
         """
@@ -68,7 +89,7 @@ class Stream:
             self._readable.clear()
             await self._readable.wait()
         data = self._incoming.popleft()
-        self._held -= len(data)
+        self._held -= _weight(data)
         if self._held <= INCOMING_MAX // 2:
             self._session.resume(self)
         return data
@@ -83,6 +104,16 @@ class Stream:
                 raise StreamAborted("the client is gone")
             self._session.send(stream_frame(self._call, f.CONTINUE, data[start : start + f.STREAM_CHUNK]))
             await self._session.drain()
+
+    async def write_hole(self, length: int) -> None:
+        """Send a run of zeros as a hole; the stream must be sparse.
+
+        Raises: StreamAborted
+        """
+        if self._aborted or self._session.closed:
+            raise StreamAborted("the client is gone")
+        self._session.send(hole_frame(self._call, length))
+        await self._session.drain()
 
     # For the session.
 
@@ -120,15 +151,10 @@ class Stream:
     def received(self, packet: Frame) -> None:
         """Take a packet from the client."""
         if packet.type == f.STREAM_HOLE:
-            self._fail(StreamAborted("holes are not understood on this stream"))
-            self.abort()
+            self._received_hole(packet.payload)
         elif packet.status == f.CONTINUE:
             if packet.payload and not self._done:
-                self._incoming.append(packet.payload)
-                self._held += len(packet.payload)
-                self._readable.set()
-                if self._held > INCOMING_MAX:
-                    self._session.pause(self)
+                self._keep(packet.payload)
         elif packet.status == f.OK:
             self._ended = True
             self._readable.set()
@@ -137,6 +163,29 @@ class Stream:
         else:
             self._session.send(stream_frame(self._call, f.OK))
             self.abort()
+
+    def _received_hole(self, payload: bytes) -> None:
+        try:
+            hole = unpack_hole(payload)
+        except ProtocolError as fault:
+            hole, why = None, fault.message
+        else:
+            why = f"a hole of {hole.length} bytes with the flags {hole.flags:#x}; lengths are positive, flags 0"
+        if not self._sparse:
+            why = "holes are not understood on this stream"
+        elif hole is not None and hole.length >= 0 and not hole.flags:
+            if not self._done:
+                self._keep(hole)
+            return
+        self._fail(StreamAborted(why))
+        self.abort()
+
+    def _keep(self, part: bytes | Hole) -> None:
+        self._incoming.append(part)
+        self._held += _weight(part)
+        self._readable.set()
+        if self._held > INCOMING_MAX:
+            self._session.pause(self)
 
     def abort(self) -> None:
         """End it at once: the client wants no more, or is gone."""
@@ -155,3 +204,8 @@ class Stream:
         actions, self._after = self._after, []
         for action in actions:
             action()
+
+
+def _weight(part: bytes | Hole) -> int:
+    """Say how many bytes of memory a part that waits stands for."""
+    return _PART_WEIGHT + (len(part) if isinstance(part, bytes) else 0)
