@@ -27,9 +27,9 @@ from domicile.qemu import probe, render
 
 _DIRECTORIES = Directories(
     state="/var/lib/libvirt/qemu", channels="/run/libvirt/qemu/channel", nvram="/var/lib/libvirt/qemu/nvram",
-    ram="/var/lib/libvirt/qemu/ram", run="/run/libvirt/qemu",
+    ram="/var/lib/libvirt/qemu/ram", run="/run/libvirt/qemu", tpm="/dev/test",
 )  # fmt: skip
-_TOKEN = re.compile(r"\{(fd|fds|port|display):([^}]*)\}")
+_TOKEN = re.compile(r"\{(fd|fds|port|display|sg):([^}]*)\}")
 
 
 def host(
@@ -55,7 +55,7 @@ def host(
         environment=environment, aliases=aliases, fresh=fresh, firmwares=firmwares,
         hugepages={2048: "/dev/hugepages2M/libvirt/qemu", 1048576: "/dev/hugepages1G/libvirt/qemu"},
         numa_nodes=frozenset(range(4)), advised_nodes=(0, 1, 2, 3),
-        now=lambda: 1234567890.0, zone_offset=lambda _moment: 30 * 60,
+        vhost_net=True, vsock_cid=lambda _uuid: 42, render_node="/dev/dri/foo", now=lambda: 1234567890.0, zone_offset=lambda _moment: 30 * 60,
     )  # fmt: skip
 
 
@@ -107,6 +107,8 @@ def _resolved(word: str) -> str:
         kind, token = found.groups()
         if kind == "display":
             return "0"
+        if kind == "sg":
+            return "sg0"
         if kind == "port":
             return "5901" if "tls" not in token else "5902"
         return "3"

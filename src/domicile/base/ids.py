@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 import uuid as _uuid
+import zlib
 
 _MAC = re.compile(r"[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5}\Z")
 _random = random.SystemRandom()
@@ -39,3 +40,12 @@ def parse_mac(text: str) -> str | None:
     if not _MAC.match(text):
         return None
     return ":".join(f"{int(part, 16):02x}" for part in text.split(":"))
+
+
+# 0, 1 and 2 are reserved: hypervisor, loopback, host. Source: Linux, vsock(7).
+_FIRST_CID, _LAST_CID = 3, 2**32 - 2
+
+
+def vsock_cid(uuid: str) -> int:
+    """Choose the number by which a machine's sockets are reached, always the same for a UUID."""
+    return _FIRST_CID + zlib.crc32(uuid.encode()) % (_LAST_CID - _FIRST_CID)

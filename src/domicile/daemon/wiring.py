@@ -42,10 +42,10 @@ async def build(config: Config, paths: Paths) -> Service:
         arch=arch, privileged=os.geteuid() == 0, kvm=works, settings=config.settings, libvirt=(release[0], release[1]),
         directories=Directories(
             state=str(paths.machines), channels=str(paths.channels), nvram=str(paths.state / "nvram"), ram=str(paths.state / "ram"),
-            run=str(paths.run),
+            run=str(paths.run), tpm_state=str(paths.state / "tpm"),
         ),
         page_kib=inspect.page_size() // 1024, environment=dict(os.environ), firmwares=await asyncio.to_thread(firmware.read),
-        hugepages=huge.mounts, hugepage_kib=huge.usual_kib, numa_nodes=frozenset(cell.id for cell in inspect.cells()),
+        vhost_net=os.access("/dev/vhost-net", os.R_OK | os.W_OK), render_node=inspect.render_node(), hugepages=huge.mounts, hugepage_kib=huge.usual_kib, numa_nodes=frozenset(cell.id for cell in inspect.cells()),
     )  # fmt: skip
     emulators = Emulators(paths.cache, kvm=works)
     service = Service(store, host, HostResources(qemu_user(config.qemu.user or None)), paths, emulators)

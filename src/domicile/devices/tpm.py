@@ -9,7 +9,7 @@ from domicile.devices.parts.bus import alias_of, where
 from domicile.devices.parts.device import Device, SpaprVioAddress
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.need import Directory, File, Need
+from domicile.plan.need import File, Helper, HostTpm, Need
 from domicile.plan.qemu import Item, Keyed, Structured
 from domicile.schema import field as f
 from domicile.schema.scalar import UINT, UUID, YES_NO, enum
@@ -169,29 +169,56 @@ def plan(tpm: Tpm, p: Planning) -> Iterator[Item | Need]:
     origin, name = p.origin(tpm), alias_of(tpm)
     backend = tpm.backend or TpmBackend()
     host = backend.device.path if backend.device is not None else None
-    if host:
-        yield File(host, writable=True, origin=origin)
     if tpm.model == _PROXY:
-        props = {"driver": _PROXY, "id": name, "host-path": host}
+        yield File(host or _DEVICE[_PROXY], writable=True, origin=origin)
+        props = {"driver": _PROXY, "id": name, "host-path": host, **where(tpm, p)}
         yield Structured("device", props, origin=origin)
         return
     ident = f"tpm-{name}"
     if backend.type == "passthrough":
-        yield Keyed("-tpmdev", (("", "passthrough"), ("id", ident), ("path", host)), origin=origin)
+        token = f"{name}-tpm"
+        yield HostTpm(token, host or "", origin=origin)
+        for one in (token, f"{token}-cancel"):
+            yield Keyed("-add-fd", (("set", f"{{fd:{one}}}"), ("fd", f"{{fd:{one}}}")), origin=origin)
+        paths = (("path", f"/dev/fdset/{{fd:{token}}}"), ("cancel-path", f"/dev/fdset/{{fd:{token}-cancel}}"))
+        yield Keyed("-tpmdev", (("", "passthrough"), ("id", ident), *paths), origin=origin)
     else:
-        path = backend.source.path if backend.type == "external" and backend.source is not None else None
-        if path is None:
-            path = socket_path(p)
-            yield Directory(path.rpartition("/")[0], origin=origin)
+        if backend.type == "external" and backend.source is not None:
+            path = backend.source.path
+        else:
+            helper = _emulator(backend, p, origin)
+            yield helper
+            path = helper.socket
         yield Keyed("-chardev", (("", "socket"), ("id", "chrtpm"), ("path", path)), origin=origin)
         yield Keyed("-tpmdev", (("", "emulator"), ("id", ident), ("chardev", "chrtpm")), origin=origin)
     props = {"driver": _driver(tpm, p), "tpmdev": ident, "id": name, **where(tpm, p)}
     yield Structured("device", props, origin=origin)
 
 
-def socket_path(p: Planning) -> str:
-    """Name the socket on which the machine's emulated module listens."""
-    return f"{p.host.directories.run}/swtpm/{p.short_name}-swtpm.sock"
+def _emulator(backend: TpmBackend, p: Planning, origin: str) -> Helper:
+    """Ask for swtpm beside QEMU; its state is made before its first start."""
+    socket = p.host.directories.tpm or f"{p.host.directories.run}/swtpm/{p.short_name}-swtpm.sock"
+    new = backend.version != "1.2"
+    source = backend.source
+    directories: tuple[str, ...] = ()
+    if source is not None and source.type == "file":
+        state = f"backend-uri=file://{source.path}"
+    else:
+        path = source.path if source is not None and source.path else f"{p.host.directories.tpm_state}/{p.uuid}"
+        directory = path if source is not None and source.path else f"{path}/{'tpm2' if new else 'tpm1.2'}"
+        state, directories = f"dir={directory},mode=0600", (directory,)
+    argv = ["swtpm", "socket", "--ctrl", f"type=unixio,path={socket},mode=0600", "--tpmstate", state, "--terminate"]
+    argv += ["--tpm2"] if new else []
+    argv += ["--log", f"fd=2,level={backend.debug}"] if backend.debug else []
+    setup: tuple[tuple[str, ...], ...] = ()
+    if directories:
+        words = ["swtpm_setup", "--tpm-state", directories[0], "--createek", "--not-overwrite"]
+        words += ["--tpm2"] if new else []
+        banks = backend.active_pcr_banks
+        named = [declared.slot for declared in banks.shape.fields if getattr(banks, declared.slot)] if banks else []
+        words += ["--pcr-banks", ",".join(named)] if named else []
+        setup = (tuple(words),)
+    return Helper("swtpm", tuple(argv), socket, directories, setup, origin=origin)
 
 
 FAMILY = Family(element=Tpm, defaults=defaults, check=check, plan=plan)

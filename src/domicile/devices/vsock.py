@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
 from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.need import File, Need
+from domicile.plan.need import Need, OpenDevice
 from domicile.plan.place import Want
 from domicile.plan.qemu import Item, Structured
 from domicile.schema import field as f
@@ -79,12 +78,14 @@ def plan(vsock: Vsock, p: Planning) -> Iterator[Item | Need]:
     """Ask for the device; a number that is chosen for it comes from the machine's UUID, so that it stays the same."""
     origin = p.origin(vsock)
     given = vsock.cid.address if vsock.cid is not None else None
-    yield File("/dev/vhost-vsock", writable=True, origin=origin)
+    token = f"{alias_of(vsock)}-vhost"
+    yield OpenDevice(token, "/dev/vhost-vsock", origin=origin)
     props: dict[str, Any] = {
         "driver": virtio_driver("vhost-vsock", vsock, vsock.model),
         **virtio_props(vsock.driver),
         "id": alias_of(vsock),
-        "guest-cid": given or _FIRST + zlib.crc32(p.uuid.encode()) % (2**32 - 2 - _FIRST),
+        "guest-cid": given or p.host.vsock_cid(p.uuid),
+        "vhostfd": f"{{fd:{token}}}",
         **where(vsock, p),
     }
     yield Structured("device", props, origin=origin)

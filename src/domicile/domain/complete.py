@@ -178,6 +178,7 @@ def _fill(domain: Domain, c: Completion) -> None:
         zpci.assign(lists, c)
         if c.host.fresh:
             usb.assign(lists, c)
+        consoles.settle(domain)
 
 
 def _paths(domain: Domain) -> dict[int, str]:

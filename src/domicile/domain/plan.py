@@ -12,6 +12,7 @@ from domicile.devices import BY_TAG, FAMILIES
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.disk.plan import throttle_group
+from domicile.devices.interface import Interface, plan_hostdev
 from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain import aliases, flash, machine_options
 from domicile.domain.address import zpci
@@ -100,6 +101,9 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
     for kind in _CONTROLLERS:
         yield from _family("controller", [k for k in controllers if k.type == kind], p)
     for tag in (*ORDER, *_LATER):
+        if tag == "hostdev":
+            for interface in devices.of(Interface):
+                yield from plan_hostdev(interface, p)
         if tag == "panic":
             yield from machine_options.core_dumps(domain)
         yield from _family(tag, getattr(devices, tag, ()), p)

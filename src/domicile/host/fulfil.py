@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from domicile.base.errors import InvalidRequest
-from domicile.host import tap
+from domicile.host import devices, tap
 from domicile.host.files import Labels, OpenFile, Owner, copy_template, open_file
 from domicile.host.ports import PortBook
-from domicile.plan.need import Copied, Directory, File, Need, Opened, Port, Tap
+from domicile.plan.need import Copied, Directory, File, HostTpm, Need, OpenDevice, Opened, Port, ScsiGeneric, Tap
 from domicile.qemu.launch import Given, User
 
 
@@ -23,12 +23,13 @@ class Fulfilled:
     ports: dict[str, int] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
     lent: dict[str, Owner] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     _open: dict[str, tap.OpenTap | OpenFile] = field(default_factory=dict)
 
     @property
     def given(self) -> Given:
         """What the tokens of the command line stand for."""
-        return Given({token: opened.fds for token, opened in self._open.items()}, self.ports)
+        return Given({token: opened.fds for token, opened in self._open.items()}, self.ports, self.names)
 
     def hand_over(self) -> None:
         """Close the daemon's copies of what QEMU now holds."""
@@ -83,6 +84,16 @@ class Host:
                 opened = tap.open_tap(need)
                 given._open[need.token] = opened
                 given.taps[need.token] = opened.name
+                if need.vhost:
+                    given._open[f"{need.token}-vhost"] = devices.open_vhost_net(need)
+            case OpenDevice():
+                given._open[need.token] = devices.open_device(need)
+            case HostTpm():
+                given._open[need.token], given._open[f"{need.token}-cancel"] = devices.open_tpm(need)
+            case ScsiGeneric():
+                name = devices.scsi_generic(need)
+                self.labels.lend(machine, File(f"/dev/{name}", need.writable, origin=need.origin))
+                given.names[f"sg:{need.token}"] = name
             case _:
                 raise InvalidRequest(f"nobody knows how to fulfil the need {type(need).__name__} of {need.origin}")
 

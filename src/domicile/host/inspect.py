@@ -260,3 +260,9 @@ def _pages(path: Path, memory: int) -> tuple[tuple[int, int, int], ...]:
         huge.append((int(each.name[10:-2]), _number(each / "nr_hugepages"), _number(each / "free_hugepages")))
     small = page_size() // 1024
     return ((small, (memory - sum(size * total for size, total, _ in huge)) // small, 0), *huge)
+
+
+def render_node() -> str:
+    """Name the first graphics card that can draw for others; empty where there is none."""
+    found = sorted(Path("/dev/dri").glob("renderD*"))
+    return str(found[0]) if found else ""

@@ -22,6 +22,10 @@ class Directories:
     nvram: str = "/var/lib/domicile/nvram"
     ram: str = "/var/lib/domicile/ram"
     run: str = "/run/domicile"
+    #: What emulated TPMs remember, in a directory of each machine's UUID.
+    tpm_state: str = "/var/lib/domicile/tpm"
+    #: The socket of every emulated TPM, where it is not one of its own below `run`.
+    tpm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ class Host:
     documents come from their owners: read back later, what the guest would see changed is no longer filled in.
     `hugepages` are the directories where files in huge pages may be made, by the pages' KiB, and `hugepage_kib` the usual
     size; `numa_nodes` are the NUMA nodes that have memory, and `advised_nodes` those for machines that are placed
-    automatically (empty: anywhere). `now` tells the seconds since 1970, `zone_offset` how far the host's zone is from UTC.
+    automatically (empty: anywhere). `vhost_net` says that the kernel can move packets itself, `render_node` is the graphics
+    card that displays draw with, `vsock_cid` chooses the number of a machine's sockets by its UUID. `now` tells the seconds since 1970, `zone_offset` how far the host's zone is from UTC.
     """
 
     arch: str = "x86_64"
@@ -82,6 +87,8 @@ class Host:
     hugepage_kib: int = 2048
     numa_nodes: frozenset[int] = frozenset({0})
     advised_nodes: tuple[int, ...] = ()
+    vhost_net: bool = False
+    render_node: str = ""
     now: Callable[[], float] = time.time
     zone_offset: Callable[[float], int] = field(default=lambda moment: time.localtime(moment).tm_gmtoff)
     libvirt: tuple[int, int] = (9, 0)
@@ -90,5 +97,6 @@ class Host:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: The firmware that the host's packages describe, the best first.
     firmwares: tuple[Firmware, ...] = ()
+    vsock_cid: Callable[[str], int] = ids.vsock_cid
     new_mac: Callable[[], str] = ids.new_mac
     new_uuid: Callable[[], str] = ids.new_uuid

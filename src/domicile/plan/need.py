@@ -22,7 +22,8 @@ class Tap(Need):
     """A tap device on a bridge, handed to QEMU as an open descriptor for each of its queues.
 
     ``token`` stands in the plan's values as ``{fd:token}`` and is replaced by the descriptor's number; as ``{fds:token}`` by
-    the numbers of all queues, joined by colons.
+    the numbers of all queues, joined by colons. With `vhost`, the kernel moves the packets of each queue, and
+    ``{fd:token-vhost}`` stands for its end.
     """
 
     token: str
@@ -33,6 +34,7 @@ class Tap(Need):
     name: str = ""
     link_up: bool = True
     queues: int = 1
+    vhost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,52 @@ class Opened(Need):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenDevice(Need):
+    """A device of the host that the daemon opens for reading and writing and hands to QEMU.
+
+    ``token`` stands in the plan's values as ``{fd:token}``.
+    """
+
+    token: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostTpm(Need):
+    """The host's TPM, opened by the daemon as ``{fd:token}``, and the file that breaks off its work as ``{fd:token-cancel}``."""
+
+    token: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScsiGeneric(Need):
+    """A SCSI device of the host, known by ``HOST:BUS:TARGET:UNIT``; ``{sg:…}`` stands for the name of its node."""
+
+    token: str
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Directory(Need):
     """A directory that must exist for QEMU's user."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Helper(Need):
+    """A program that runs beside QEMU, as QEMU's user: started before it, ended with it.
+
+    `name` is unique in the machine, ``argv[0]`` a program that is looked for, `socket` where it listens once it is ready
+    and QEMU may start; `directories` must be there for it, `prepare` are programs that run to their end before.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    socket: str
+    directories: tuple[str, ...] = ()
+    prepare: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

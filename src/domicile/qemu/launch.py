@@ -28,7 +28,7 @@ DEADLINE = 30.0
 MONITOR = "monitor.sock"
 # A unix socket's path has 108 bytes with its end; longer ones go through /proc.
 _SOCKET_PATH = 107
-_TOKEN = re.compile(r"\{(fds|fd|port|display):([^{}]+)\}")
+_TOKEN = re.compile(r"\{(fds|fd|port|display|sg):([^{}]+)\}")
 _SECRET = re.compile(r"(password|secret,.*data|\"data\")([=:]\s*\"?)[^,\"]+")
 _VNC_BASE = 5900
 
@@ -43,10 +43,11 @@ class User(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the tokens of a command line stand for: open descriptors and ports, by their names."""
+    """What the tokens of a command line stand for: open descriptors, ports, and names of the host's devices (``sg:…``)."""
 
     fds: Mapping[str, Sequence[int]] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ def replace_tokens(argv: Sequence[str], given: Given) -> list[str]:
 
     def value(match: re.Match[str]) -> str:
         kind, name = match.groups()
+        if kind == "sg" and f"sg:{name}" in given.names:
+            return given.names[f"sg:{name}"]
         known: object = given.fds.get(name) if kind.startswith("fd") else given.ports.get(name)
         if known is None:
             raise InvalidRequest(f"the command line wants {match.group()}, which nothing provides")
@@ -114,7 +117,9 @@ def spawn(
             log.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             listener = stack.enter_context(_listen(monitor_path, stack))
             stream = stack.enter_context(_open_log(log))
-            words = replace_tokens(argv, Given({**given.fds, "monitor": (listener.fileno(),)}, given.ports))
+            words = replace_tokens(
+                argv, Given({**given.fds, "monitor": (listener.fileno(),)}, given.ports, given.names)
+            )
             begin = _write_header(stream, words)
             pass_fds = [listener.fileno(), *(fd for fds in given.fds.values() for fd in fds)]
             setpriv = shutil.which("setpriv") if user is not None else None

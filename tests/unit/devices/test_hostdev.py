@@ -94,7 +94,7 @@ def test_a_scsi_device_is_a_node_and_a_device(device: Any) -> None:
     node, scsi = device.props(SCSI.format(DRIVE))
     assert node["filename"] == "/dev/{sg:0:0:4:8}"
     assert scsi == {
-        "driver": "scsi-generic", "drive": "hostdev0-backend", "id": "hostdev0", "bus": "scsi0.0", "channel": 0, "scsi-id": 4, "lun": 8,
+        "driver": "scsi-generic", "drive": "libvirt-0-backend", "id": "hostdev0", "bus": "scsi0.0", "channel": 0, "scsi-id": 4, "lun": 8,
     }  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_an_unassigned_device_is_not_given_to_the_guest(device: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "slots"),
     [
-        (SCSI.format(""), {"type"}),
+        (SCSI.format(""), set()),
         ("<hostdev type='scsi'><source protocol='iscsi' name='iqn.x/1'><host name='h'/></source></hostdev>", set()),
         (USB.format("", "<vendor id='0x1234'/><product id='0xbeef'/>"), set()),
         (PCI.format("", ""), {"type"}),

@@ -58,7 +58,8 @@ def test_tpm(bench: Any, words: Any) -> None:
     assert pc.completed("<tpm model='tpm-crb'><backend type='emulator'/></tpm>").backend.version == "2.0"
     given = "<tpm><backend type='passthrough'/></tpm>"
     assert "<device path='/dev/tpm0'/>" in pc.kept(given)
-    assert words(pc.planned(given), "-tpmdev") == "passthrough,id=tpm-tpm0,path=/dev/tpm0"
+    lent = "path=/dev/fdset/{fd:tpm0-tpm},cancel-path=/dev/fdset/{fd:tpm0-tpm-cancel}"
+    assert words(pc.planned(given), "-tpmdev") == f"passthrough,id=tpm-tpm0,{lent}"
     assert pc.props(given) == [{"driver": "tpm-tis", "tpmdev": "tpm-tpm0", "id": "tpm0"}]
     outside = "<tpm><backend type='external'><source type='unix' path='/s'/></backend></tpm>"
     assert "<source type='unix' mode='connect' path='/s'/>" in pc.kept(outside)

@@ -79,7 +79,9 @@ def test_vsock(bench: Any) -> None:
     assert pc.kept("<vsock/>") == "<vsock model='virtio'>\n  <cid auto='yes'/>\n</vsock>"
     assert "<cid auto='no' address='7'/>" in pc.kept("<vsock><cid address='7'/></vsock>")
     fixed = pc.props(f"<vsock><cid address='7'/>{PLACE}</vsock>")
-    assert fixed == [{"driver": "vhost-vsock-pci", "id": "vsock0", "guest-cid": 7, **AT}]
+    assert fixed == [
+        {"driver": "vhost-vsock-pci", "id": "vsock0", "guest-cid": 7, "vhostfd": "{fd:vsock0-vhost}", **AT}
+    ]
     chosen = pc.props("<vsock/>")[0]["guest-cid"]
     assert 3 <= chosen < 2**32 - 1
     assert "'2'" in pc.problems("<vsock><cid address='2'/></vsock>")[0]

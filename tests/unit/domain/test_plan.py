@@ -82,7 +82,7 @@ def test_names_of_devices(core: Any, sketch: Sketch) -> None:
     )}  # fmt: skip
     assert names == {
         "disk": ["virtio-disk2", "sata0-0-0"],
-        "interface": ["net0", "ua-mine", "net2"],
+        "interface": ["net0", "ua-mine", "net1"],
         "serial": ["serial0"],
         "console": ["serial0", "console1"],
         "channel": ["channel0"],

@@ -7,6 +7,7 @@ from typing import Any
 
 from domicile.devices.disk.secret import Encryption, SecretRef
 from domicile.devices.disk.source import DiskSource, SourceHost
+from domicile.devices.parts.secret import sealed, stored_secret
 from domicile.plan.facts import Planning
 from domicile.plan.qemu import Structured
 
@@ -27,23 +28,7 @@ class Storage:
 
 def secret_object(name: str, ref: SecretRef | None, origin: str) -> Structured:
     """Ask for a stored secret's value under a name; the value itself is a token, put in when the machine is launched."""
-    known = (ref.uuid or ref.usage or "") if ref is not None else ""
-    return _secret(name, f"{{secret:{known}}}", origin)
-
-
-def _secret(name: str, data: str, origin: str) -> Structured:
-    return Structured(
-        "object",
-        {
-            "qom-type": "secret",
-            "id": name,
-            "data": data,
-            "keyid": "masterKey0",
-            "iv": f"{{iv:{name}}}",
-            "format": "base64",
-        },
-        origin=origin,
-    )
+    return stored_secret(name, (ref.uuid or ref.usage or "") if ref is not None else "", origin)
 
 
 def storage(
@@ -147,7 +132,7 @@ def _web(source: DiskSource, name: str, made: Storage, origin: str) -> None:
         props["sslverify"] = source.ssl.verify
     if source.cookies is not None and source.cookies.cookie and source.protocol in ("http", "https"):
         props["cookie-secret"] = f"{name}-httpcookie-secret0"
-        made.objects.append(_secret(props["cookie-secret"], f"{{cookies:{name}}}", origin))
+        made.objects.append(sealed(props["cookie-secret"], f"{{cookies:{name}}}", origin))
     props["readahead"] = source.readahead.size if source.readahead is not None else None
     props["timeout"] = source.timeout.seconds if source.timeout is not None else None
 

@@ -27,7 +27,7 @@ def plan(graphics: Graphics, p: Planning) -> Iterator[Item | Need]:
             yield Option("-full-screen", origin=p.origin(graphics))
         yield _display("sdl", [("gl", graphics.gl.enable if graphics.gl is not None else None)], graphics, p)
     elif kind == "egl-headless":
-        yield _display(kind, [("rendernode", _render_node(graphics))], graphics, p)
+        yield _display(kind, [("rendernode", _render_node(graphics, p))], graphics, p)
     elif kind == "dbus":
         yield _display(kind, _dbus(graphics, p), graphics, p)
 
@@ -181,7 +181,7 @@ def _spice(graphics: Graphics, p: Planning) -> Iterator[Item | Need]:
     pairs += _channels(graphics)
     pairs += _tuning(graphics)
     if graphics.gl is not None and graphics.gl.enable:
-        pairs += [("gl", True), ("rendernode", _render_node(graphics))]
+        pairs += [("gl", True), ("rendernode", _render_node(graphics, p))]
     pairs.append(("seamless-migration", True))
     yield Keyed("-spice", tuple(pairs), origin=origin)
     yield from _keymap(graphics, origin)
@@ -235,6 +235,7 @@ def _display(kind: str, pairs: Pairs, graphics: Graphics, p: Planning) -> Keyed:
     return Keyed("-display", (("", kind), *pairs), origin=p.origin(graphics))
 
 
-def _render_node(graphics: Graphics) -> str | None:
-    """Name the graphics card's node; where the document names none, QEMU takes the first that works."""
-    return graphics.gl.rendernode if graphics.gl is not None else None
+def _render_node(graphics: Graphics, p: Planning) -> str | None:
+    """Name the graphics card's node: the document's, or the host's first; without any, QEMU takes the first that works."""
+    named = graphics.gl.rendernode if graphics.gl is not None else None
+    return named or p.host.render_node or None

@@ -8,8 +8,9 @@ from typing import Any
 from domicile.devices.hostdev.model import HostAddress, Hostdev, HostSource
 from domicile.devices.parts.bus import alias_of, is_drive, virtio_driver, where
 from domicile.devices.parts.device import UnassignedAddress
+from domicile.devices.parts.secret import stored_secret
 from domicile.plan.facts import Planning
-from domicile.plan.need import File, Need
+from domicile.plan.need import File, Need, OpenDevice, ScsiGeneric
 from domicile.plan.qemu import Item, Structured
 
 _RESETS = {"off": (False, None), "uninitialized": (True, False), "on": (True, True)}
@@ -27,10 +28,11 @@ def plan(hostdev: Hostdev, p: Planning) -> Iterator[Item | Need]:
             yield File(path, writable=True, origin=origin)
         props = _usb(hostdev, source, path, p)
     elif kind == "scsi":
-        yield Structured("blockdev", _scsi_node(hostdev, source), origin=origin)
+        yield from _scsi_storage(hostdev, source, _node(hostdev, p), origin)
         props = _scsi(hostdev, p)
     elif kind == "scsi_host":
         name = alias_of(hostdev)
+        yield OpenDevice(f"vhost-scsi-{name}", "/dev/vhost-scsi", origin=origin)
         props = {"driver": virtio_driver("vhost-scsi", hostdev, hostdev.model), "wwpn": source.wwpn}
         props |= {"vhostfd": f"{{fd:vhost-scsi-{name}}}", "id": name, "bootindex": p.boot_index(hostdev)}
         props |= where(hostdev, p)
@@ -83,25 +85,37 @@ def _usb(hostdev: Hostdev, source: HostSource, path: str | None, p: Planning) ->
     return {**props, **where(hostdev, p)}
 
 
-def _scsi_node(hostdev: Hostdev, source: HostSource) -> dict[str, Any]:
-    node = f"{alias_of(hostdev)}-backend"
+def _node(hostdev: Hostdev, p: Planning) -> str:
+    return f"libvirt-{p.storage_numbers.get(id(hostdev), 0)}-backend"
+
+
+def _scsi_storage(hostdev: Hostdev, source: HostSource, node: str, origin: str) -> Iterator[Item | Need]:
     tail = {"node-name": node, "read-only": hostdev.readonly}
     if source.protocol != "iscsi":
-        return {"driver": "host_device", "filename": f"/dev/{{sg:{scsi_name(source)}}}", **tail}
+        name = scsi_name(source)
+        yield ScsiGeneric(name, writable=not hostdev.readonly, origin=origin)
+        props: dict[str, Any] = {"driver": "host_device", "filename": f"/dev/{{sg:{name}}}", **tail}
+        yield Structured("blockdev", props, origin=origin)
+        return
     target, _, lun = (source.name or "").rpartition("/")
     host = source.host
-    props: dict[str, Any] = {
+    address = (
+        f"[{host.name}]" if host is not None and ":" in (host.name or "") else host.name if host is not None else ""
+    )
+    props = {
         "driver": "iscsi",
-        "portal": f"{host.name}:{host.port or 3260}" if host is not None else None,
+        "portal": f"{address}:{host.port or 3260}" if host is not None else None,
         "target": target,
         "lun": int(lun) if lun.isdecimal() else 0,
         "transport": "tcp",
     }
     if source.auth is not None:
-        props |= {"user": source.auth.username, "password-secret": f"{node}-secret0"}
+        key, secret = f"{node}-secret0", source.auth.secret
+        props |= {"user": source.auth.username, "password-secret": key}
+        yield stored_secret(key, (secret.uuid or secret.usage or "") if secret is not None else "", origin)
     if source.initiator is not None and source.initiator.iqn is not None:
         props["initiator-name"] = source.initiator.iqn.name
-    return {**props, **tail}
+    yield Structured("blockdev", {**props, **tail}, origin=origin)
 
 
 def scsi_name(source: HostSource) -> str:
@@ -115,7 +129,7 @@ def scsi_name(source: HostSource) -> str:
 
 def _scsi(hostdev: Hostdev, p: Planning) -> dict[str, Any]:
     name, place = alias_of(hostdev), is_drive(hostdev)
-    props: dict[str, Any] = {"driver": "scsi-generic", "drive": f"{name}-backend", "id": name}
+    props: dict[str, Any] = {"driver": "scsi-generic", "drive": _node(hostdev, p), "id": name}
     props["bus"] = f"scsi{place.controller}.0"
     if p.controller_model("scsi", place.controller) == "lsilogic":
         props["scsi-id"] = place.unit

@@ -1,18 +1,14 @@
-"""What an interface gets when its owner left it open, and what it may not be. Used by this slice's FAMILY."""
+"""What an interface gets when its owner left it open. Used by this slice's FAMILY."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
-from domicile.base.errors import XML_ERROR
-from domicile.devices.interface.model import TYPES, Interface, InterfaceModel, Mac
+from domicile.devices.interface.ip import canonical
+from domicile.devices.interface.model import Interface, InterfaceModel, InterfaceSource, Mac, is_virtio
+from domicile.devices.interface.port import PortParameters, VirtualPort, Vlan
 from domicile.devices.parts.bus import want_card, want_legacy, want_virtio
-from domicile.plan.facts import Completion, Facts
+from domicile.devices.parts.omit import omit
+from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Want, WantUsb
-
-_LAST_VLAN = 4095
-_MODEL_WORD = re.compile(r"[a-zA-Z0-9_-]+\Z")
 
 
 def defaults(interface: Interface, c: Completion) -> None:
@@ -25,7 +21,15 @@ def defaults(interface: Interface, c: Completion) -> None:
             "a random address below QEMU's prefix",
             "在 QEMU 前缀下随机生成的地址",
         )
-    if interface.model is None and interface.type not in ("hostdev",):
+    if interface.model is None and interface.type == "vdpa":
+        c.default(
+            interface,
+            "model",
+            InterfaceModel(type="virtio"),
+            "a vDPA device is a virtio card",
+            "vDPA 设备即 virtio 网卡",
+        )
+    elif interface.model is None and interface.type != "hostdev":
         model = default_model(c)
         if model is not None:
             c.default(
@@ -37,9 +41,32 @@ def defaults(interface: Interface, c: Completion) -> None:
             )
     if interface.type == "direct" and interface.source is not None and interface.source.mode is None:
         c.default(interface.source, "mode", "vepa", "frames go over the switch outside", "帧经由外部交换机转发")
-    port = interface.virtualport
-    if port is not None and port.get("type") == "openvswitch":
-        _openvswitch(port, c)
+    if interface.virtualport is not None:
+        _port(interface.virtualport, c)
+    if interface.vlan is not None:
+        _vlan(interface.vlan)
+    source = interface.source or InterfaceSource()
+    for ip in (*interface.ip, *source.ip):
+        canonical(ip)
+    for route in (*interface.route, *source.route):
+        canonical(route)
+    _forget(interface, c)
+
+
+def _forget(interface: Interface, c: Completion) -> None:
+    """Leave out words that say what is so anyway, what only a virtio card has, and what only a run is given."""
+    driver = interface.driver
+    if driver is not None and driver.queues is not None and driver.queues < 2:
+        driver.queues = None
+    if interface.type != "hostdev" and not is_virtio(interface):
+        why = "only a virtio card has it", "只有 virtio 网卡具备此项"
+        omit(interface, ("driver",), c, *why)
+        if interface.backend is not None:
+            omit(interface.backend, ("vhost",), c, *why)
+    if not interface.managed:
+        interface.managed = None
+    if interface.backend is not None and interface.backend.type == "default":
+        interface.backend.type = None
     target = interface.target
     if (
         target is not None
@@ -50,14 +77,25 @@ def defaults(interface: Interface, c: Completion) -> None:
         interface.target = None
 
 
-def _openvswitch(port: Any, c: Completion) -> None:
-    """Give a port of Open vSwitch the identity it is known by there."""
-    parameters = port.find("parameters")
-    if parameters is None:
-        parameters = port.makeelement("parameters", {})
-        port.append(parameters)
-    if parameters.get("interfaceid") is None:
-        parameters.set("interfaceid", c.host.new_uuid())
+def _port(port: VirtualPort, c: Completion) -> None:
+    """Give a port the identity it is known by at its switch."""
+    slot = {"openvswitch": "interfaceid", "802.1Qbg": "instanceid"}.get(port.type or "")
+    if slot is None:
+        return
+    if port.parameters is None:
+        port.parameters = PortParameters()
+    if getattr(port.parameters, slot) is None:
+        c.allocate(port.parameters, slot, c.host.new_uuid(), "a random identity", "随机生成的标识")
+
+
+def _vlan(vlan: Vlan) -> None:
+    if not vlan.tag:
+        return
+    many = len(vlan.tag) > 1 or any(tag.nativeMode is not None for tag in vlan.tag)
+    if many:
+        vlan.trunk = vlan.trunk is not False
+    else:
+        vlan.trunk = vlan.trunk or None
 
 
 def default_model(facts: Facts) -> str | None:
@@ -65,59 +103,11 @@ def default_model(facts: Facts) -> str | None:
     return facts.usual(facts.board.network)
 
 
-def check(interface: Interface, c: Completion) -> None:
-    """Find what cannot be."""
-    mac = interface.mac.address if interface.mac is not None else None
-    if interface.type is None:
-        c.problem(interface, "element 'interface' has no attribute 'type'", ", ".join(TYPES), "@type")
-    if mac and int(mac[:2], 16) & 1:
-        c.problem(
-            interface.mac, f"expected unicast mac address, found multicast '{mac}'", "an even first byte", "@address"
-        )
-    needed = {"bridge": "bridge", "network": "network", "direct": "dev", "vdpa": "dev"}.get(interface.type or "")
-    if needed and (interface.source is None or getattr(interface.source, needed) is None):
-        c.problem(
-            interface,
-            f"interface of type '{interface.type}' has no <source> with an attribute '{needed}'",
-            f"<source {needed}='…'/>",
-            "source",
-        )
-    model = interface.model.type if interface.model is not None else None
-    if model is not None and not _MODEL_WORD.match(model):
-        c.problem(
-            interface.model,
-            f"attribute 'type' of element 'model' has the value '{model}'",
-            "a name of letters, digits, - and _",
-            "@type",
-        )
-    if (
-        interface.mtu is not None
-        and model is not None
-        and not model.startswith("virtio")
-        and interface.type in ("user",)
-    ):
-        c.problem(interface.mtu, "an interface of type 'user' has no 'mtu' of its own", "no <mtu>")
-    driver = interface.driver
-    if driver is not None and driver.name == "vhost" and model is not None and not model.startswith("virtio"):
-        c.problem(driver, f"driver 'vhost' is not for model '{model}'", "model virtio", "@name")
-    if interface.ip and interface.type not in ("user", "ethernet"):
-        message = f"an interface of type '{interface.type}' has an <ip> for the guest's end, which QEMU cannot give it"
-        c.problem(interface, message, "no <ip>", "ip")
-    for tag in interface.vlan.iterfind("tag") if interface.vlan is not None else ():
-        number = tag.get("id") or ""
-        if not number.isdigit() or int(number) > _LAST_VLAN:
-            c.problem(
-                interface,
-                f"attribute 'id' of element 'tag' has the value '{number}'",
-                "0 to 4095",
-                "vlan/tag/@id",
-                XML_ERROR,
-            )
-
-
 def place(interface: Interface, facts: Facts) -> Want | None:
     """Ask for a PCI slot or a USB port."""
     model = interface.model.type if interface.model is not None else None
+    if interface.type == "hostdev":
+        return want_card(facts)
     if model == "usb-net":
         return WantUsb()
     if model is not None and model.startswith("virtio"):
@@ -125,3 +115,8 @@ def place(interface: Interface, facts: Facts) -> Want | None:
     if model in ("e1000e", "igb"):
         return want_card(facts)
     return want_legacy()
+
+
+def alias(interface: Interface, index: int, p: Planning) -> str:
+    """Name the card; one that is a device of the host counts among those."""
+    return f"hostdev{index}" if interface.type == "hostdev" else f"net{index}"

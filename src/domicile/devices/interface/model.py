@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from domicile.devices.interface.ip import Ip, PortForward, Route
+from domicile.devices.interface.port import VirtualPort, Vlan
+from domicile.devices.parts.chardev import Reconnect
 from domicile.devices.parts.device import Device, VirtioOptions
 from domicile.schema import field as f
 from domicile.schema.scalar import FILLED, MAC, ON_OFF, PUINT, UINT, ULONG, YES_NO, enum, hexadecimal
@@ -60,16 +63,6 @@ class LocalEnd(Element):
     port: int | None = f.attr("Its port.", "端口。", PUINT)
 
 
-@element("ip", "IP 地址")
-class Ip(Element):
-    """An IP address."""
-
-    address: str | None = f.attr("The address.", "地址。", FILLED)
-    family: str | None = f.attr("Which kind of IP.", "IP 的种类。", enum("ipv4", "ipv6"))
-    prefix: int | None = f.attr("How many bits name the network.", "网络前缀位数。", UINT)
-    peer: str | None = f.attr("The other end of a point-to-point link.", "点对点链路的对端。")
-
-
 @element("source", "网络的来源")
 class InterfaceSource(Element):
     """What the interface is connected to on the host."""
@@ -89,11 +82,12 @@ class InterfaceSource(Element):
     port: int | None = f.attr("The port of a tunnel.", "隧道端口。", PUINT)
     name: str | None = f.attr("The internal network.", "内部网络。")
     local: LocalEnd | None = f.child("The local end of a tunnel.", "隧道本地端。", LocalEnd)
-    reconnect: Any = f.raw("How a lost socket is tried again.", "套接字断开后如何重连。")
+    reconnect: Reconnect | None = f.child("How a lost socket is tried again.", "套接字断开后如何重连。", Reconnect)
     hostaddress: SourceAddress | None = f.child(
         "The host's PCI device.", "主机的 PCI 设备。", SourceAddress, name="address"
     )
     ip: list[Ip] = f.children("Addresses of the host's end.", "主机端的地址。", Ip)
+    route: list[Route] = f.children("Routes of the host's end.", "主机端的路由。", Route)
 
 
 @element("target", "主机侧接口")
@@ -253,12 +247,13 @@ class Interface(Device):
     source: InterfaceSource | None = f.child(
         "What it is connected to.", "连接对象。", InterfaceSource, keep_empty=False
     )
-    vlan: Any = f.raw("The VLANs it is on.", "所在的 VLAN。")
-    virtualport: Any = f.raw("The switch port it becomes.", "交换机端口。")
+    vlan: Vlan | None = f.child("The VLANs it is on.", "所在的 VLAN。", Vlan)
+    virtualport: VirtualPort | None = f.child("The switch port it becomes.", "交换机端口。", VirtualPort)
     bandwidth: Bandwidth | None = f.child("Limits on its traffic.", "带宽限制。", Bandwidth)
     port: PortIsolation | None = f.child("Isolation from other ports.", "端口隔离。", PortIsolation)
     ip: list[Ip] = f.children("Addresses of the guest's end.", "客户机端的地址。", Ip)
-    route: Any = f.raw("A route of the guest's end.", "客户机端的路由。")
+    route: list[Route] = f.children("Routes of the guest's end.", "客户机端的路由。", Route)
+    portForward: list[PortForward] = f.children("Host ports passt hands on.", "passt 转发的主机端口。", PortForward)
     script: Script | None = f.child("What the host runs when it comes up.", "接口启用时主机运行的脚本。", Script)
     downscript: Script | None = f.child("What the host runs when it goes down.", "接口停用时主机运行的脚本。", Script)
     backenddomain: Any = f.raw("Kept for Xen.", "为 Xen 保留。")
@@ -269,8 +264,13 @@ class Interface(Device):
     backend: InterfaceBackend | None = f.child("The host's side.", "后端。", InterfaceBackend, keep_empty=False)
     filterref: Any = f.raw("The filter its packets pass.", "数据包过滤器。")
     tune: Tune | None = f.child("The host's tuning.", "主机侧调优。", Tune)
-    portForward: Any = f.raw("Host ports passt hands on.", "passt 转发的主机端口。")
     link: Link | None = f.child("The virtual cable.", "链路状态。", Link)
     mtu: Mtu | None = f.child("The largest packet.", "最大传输单元。", Mtu)
     teaming: Teaming | None = f.child("A partner card.", "主备组合。", Teaming)
     coalesce: Any = f.raw("How interrupts are gathered.", "中断合并。")
+
+
+def is_virtio(interface: Interface) -> bool:
+    """Say whether the card speaks virtio."""
+    model = interface.model.type if interface.model is not None else None
+    return model in ("virtio", "virtio-transitional", "virtio-non-transitional")

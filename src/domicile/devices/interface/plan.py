@@ -5,21 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.interface.model import Interface, InterfaceSource, LocalEnd
+from domicile.devices.interface.model import Interface, InterfaceSource, LocalEnd, is_virtio
+from domicile.devices.interface.passt import passt
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, where
+from domicile.devices.parts.chardev import Reconnect
+from domicile.devices.parts.chardev_plan import reconnect
+from domicile.devices.parts.device import CcwAddress
 from domicile.plan.facts import Planning
-from domicile.plan.need import Need, Tap
-from domicile.plan.qemu import Command, Item, Structured
+from domicile.plan.need import Need, OpenDevice, Tap
+from domicile.plan.qemu import Command, Item, Keyed, Structured
+
+_TAPS = ("bridge", "network", "ethernet", "direct")
+_STREAM_AGAIN = "netdev_add/arg-type/+stream/reconnect"
+_PASST_SECONDS = 5
 
 
 def plan(interface: Interface, p: Planning) -> Iterator[Item | Need]:
-    """Ask for the host's end, then for the card."""
+    """Ask for the host's end, then for the card; one that is a device of the host stands among those."""
+    if interface.type != "hostdev":
+        yield from _card(interface, p)
+
+
+def plan_hostdev(interface: Interface, p: Planning) -> Iterator[Item | Need]:
+    """Ask for a card that is a device of the host."""
+    if interface.type != "hostdev" or interface.source is None or interface.source.hostaddress is None:
+        return
+    a, name = interface.source.hostaddress, alias_of(interface)
+    host = f"{a.domain or 0:04x}:{a.bus or 0:02x}:{a.slot or 0:02x}.{a.function or 0:x}"
+    props: dict[str, Any] = {"driver": "vfio-pci", "host": host, "id": name, "bootindex": p.boot_index(interface)}
+    if interface.teaming is not None:
+        props["failover_pair_id"] = interface.teaming.persistent
+    yield Structured("device", {**props, **where(interface, p)}, origin=p.origin(interface))
+
+
+def _card(interface: Interface, p: Planning) -> Iterator[Item | Need]:
     origin = p.origin(interface)
     name = alias_of(interface)
     backend = f"host{name}"
     yield from _backend(interface, name, backend, p, origin)
     model = (interface.model.type if interface.model is not None else None) or "rtl8139"
-    virtio = model == "virtio" or (model.startswith("virtio-") and model != "virtio-net-pci")
+    virtio = is_virtio(interface)
     props: dict[str, Any] = {"driver": virtio_driver("virtio-net", interface, model) if virtio else model}
     if virtio:
         props |= _virtio(interface)
@@ -46,7 +71,8 @@ def _virtio(interface: Interface) -> dict[str, Any]:
         props["tx"] = {"iothread": "bh", "timer": "timer"}[driver.txmode]
     props |= {"ioeventfd": driver.ioeventfd, "event_idx": driver.event_idx}
     if queues > 1:
-        props |= {"mq": True, "vectors": 2 * queues + 2}
+        props["mq"] = True
+        props["vectors"] = None if isinstance(interface.address, CcwAddress) else 2 * queues + 2
     props |= {"rx_queue_size": driver.rx_queue_size, "tx_queue_size": driver.tx_queue_size}
     props |= {"rss": driver.rss, "hash": driver.rss_hash_report}
     for side, prefix in ((driver.host, "host_"), (driver.guest, "guest_")):
@@ -61,39 +87,99 @@ def _virtio(interface: Interface) -> dict[str, Any]:
 
 def _queues(interface: Interface) -> int:
     """Count the queue pairs of a card and of its tap: only virtio has more than one."""
-    virtio = interface.model is not None and (interface.model.type or "").startswith("virtio")
-    return (virtio and interface.driver is not None and interface.driver.queues) or 1
+    return (is_virtio(interface) and interface.driver is not None and interface.driver.queues) or 1
+
+
+def _vhost(interface: Interface, p: Planning) -> bool:
+    """Say whether the kernel moves the packets: of virtio cards, where it can, or where its owner says so."""
+    wanted = interface.driver.name if interface.driver is not None else None
+    if not is_virtio(interface) or wanted == "qemu":
+        return False
+    return wanted == "vhost" or p.host.vhost_net
 
 
 def _backend(interface: Interface, name: str, backend: str, p: Planning, origin: str) -> Iterator[Item | Need]:
     source = interface.source or InterfaceSource()
     kind = interface.type
-    if kind == "user":
-        net = next((ip for ip in interface.ip if ip.family in (None, "ipv4")), None)
+    if interface.backend is not None and interface.backend.type == "passt":
+        yield from _passt(interface, name, backend, p, origin)
+    elif kind == "user":
         props: dict[str, Any] = {"type": "user", "id": backend}
-        if net is not None and net.address:
-            props["net"] = f"{net.address}/{net.prefix or 24}"
-        net6 = next((ip for ip in interface.ip if ip.family == "ipv6"), None)
-        if net6 is not None:
-            props |= {"ipv6-prefix": net6.address, "ipv6-prefixlen": net6.prefix}
+        for ip in interface.ip:
+            if ip.family == "ipv6":
+                props |= {"ipv6-prefix": ip.address, "ipv6-prefixlen": ip.prefix or None}
+            else:
+                props["net"] = f"{ip.address}/{ip.prefix}" if ip.prefix else ip.address
         yield Structured("netdev", props, origin=origin)
-    elif kind in ("bridge", "network", "ethernet", "direct"):
+    elif kind in _TAPS:
+        yield from _tap(interface, source, name, backend, p, origin)
+    elif kind == "vhostuser":
         queues = _queues(interface)
-        yield Tap(
-            token=name,
-            bridge=source.bridge or "",
-            network=source.network or "",
-            kind=kind,
-            mac=interface.mac.address or "" if interface.mac is not None else "",
-            name=interface.target.dev or "" if interface.target is not None else "",
-            link_up=interface.link is None or interface.link.state != "down",
-            queues=queues,
-            origin=origin,
-        )
-        ends = {"fd": f"{{fd:{name}}}"} if queues == 1 else {"fds": f"{{fds:{name}}}"}
-        yield Structured("netdev", {"type": "tap", **ends, "id": backend}, origin=origin)
+        yield _vhost_user(name, source.path, source.mode == "server", source.reconnect, p, origin)
+        yield _vhost_user_netdev(name, backend, queues, origin)
+    elif kind == "vdpa":
+        queues, token = _queues(interface), f"{name}-vdpa"
+        yield OpenDevice(token, source.dev or "", origin=origin)
+        yield Keyed("-add-fd", (("set", f"{{fd:{token}}}"), ("fd", f"{{fd:{token}}}")), origin=origin)
+        props = {"type": "vhost-vdpa", "vhostdev": f"/dev/fdset/{{fd:{token}}}", "id": backend}
+        yield Structured("netdev", {**props, "queues": queues if queues > 1 else None}, origin=origin)
     elif kind in ("server", "client", "mcast", "udp"):
         yield Structured("netdev", {"type": "socket", **_socket(kind, source), "id": backend}, origin=origin)
+
+
+def _tap(
+    interface: Interface, source: InterfaceSource, name: str, backend: str, p: Planning, origin: str
+) -> Iterator[Item | Need]:
+    queues, vhost = _queues(interface), _vhost(interface, p)
+    yield Tap(
+        token=name,
+        bridge=source.bridge or "",
+        network=source.network or "",
+        kind=interface.type or "",
+        mac=interface.mac.address or "" if interface.mac is not None else "",
+        name=interface.target.dev or "" if interface.target is not None else "",
+        link_up=interface.link is None or interface.link.state != "down",
+        queues=queues,
+        vhost=vhost,
+        origin=origin,
+    )
+    many = "s" if queues > 1 else ""
+    props: dict[str, Any] = {"type": "tap", f"fd{many}": f"{{fd{many}:{name}}}"}
+    if vhost:
+        props |= {"vhost": True, f"vhostfd{many}": f"{{fd{many}:{name}-vhost}}"}
+    if interface.tune is not None and interface.tune.sndbuf is not None:
+        props["sndbuf"] = interface.tune.sndbuf
+    yield Structured("netdev", {**props, "id": backend}, origin=origin)
+
+
+def _vhost_user(name: str, path: str | None, listens: bool, again: Reconnect | None, p: Planning, origin: str) -> Keyed:
+    pairs: tuple[tuple[str, Any], ...] = (("", "socket"), ("id", f"char{name}"), ("path", path))
+    if listens:
+        return Keyed("-chardev", (*pairs, ("server", True)), origin=origin)
+    return Keyed("-chardev", (*pairs, *reconnect(again, p)), origin=origin)
+
+
+def _vhost_user_netdev(name: str, backend: str, queues: int, origin: str) -> Structured:
+    props = {"type": "vhost-user", "chardev": f"char{name}", "queues": queues if queues > 1 else None, "id": backend}
+    return Structured("netdev", props, origin=origin)
+
+
+def _passt(interface: Interface, name: str, backend: str, p: Planning, origin: str) -> Iterator[Item | Need]:
+    helper = passt(interface, name, p, origin)
+    yield helper
+    if interface.type == "vhostuser":
+        yield _vhost_user(name, helper.socket, False, Reconnect(enabled=True, timeout=_PASST_SECONDS), p, origin)
+        yield _vhost_user_netdev(name, backend, _queues(interface), origin)
+        return
+    again: dict[str, Any] = {}
+    if p.caps.has_schema(f"{_STREAM_AGAIN}-ms"):
+        again = {"reconnect-ms": _PASST_SECONDS * 1000}
+    elif p.caps.has_schema(_STREAM_AGAIN):
+        again = {"reconnect": _PASST_SECONDS}
+    address = {"type": "unix", "path": helper.socket}
+    yield Structured(
+        "netdev", {"type": "stream", "addr": address, "server": False, **again, "id": backend}, origin=origin
+    )
 
 
 def _socket(kind: str, source: InterfaceSource) -> dict[str, Any]:

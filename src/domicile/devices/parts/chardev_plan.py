@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.parts.chardev import Backed, CharSource, sole
+from domicile.devices.parts.chardev import Backed, CharSource, Reconnect, sole
 from domicile.plan.facts import Planning
 from domicile.plan.need import File, Need, Opened
 from domicile.plan.qemu import Item, Keyed, Structured
@@ -105,8 +105,12 @@ def _listen(mode: str | None) -> Pairs:
 
 
 def _reconnect(source: CharSource, p: Planning) -> Pairs:
-    again = source.reconnect
-    if again is None or source.mode == "bind" or again.enabled is None:
+    return () if source.mode == "bind" else reconnect(source.reconnect, p)
+
+
+def reconnect(again: Reconnect | None, p: Planning) -> Pairs:
+    """Say how a lost connection is tried again; QEMU 9.2 counts in milliseconds."""
+    if again is None or again.enabled is None:
         return ()
     seconds = again.timeout or 0 if again.enabled else 0
     if p.caps.has_schema(_RECONNECT_MS):

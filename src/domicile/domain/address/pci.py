@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from domicile.base.errors import XML_ERROR
 from domicile.devices import BY_TAG, FAMILIES
 from domicile.devices.controller import Controller, pci_want
+from domicile.devices.interface import Interface
 from domicile.devices.parts.device import Device, PciAddress
 from domicile.domain.address import builtin
 from domicile.domain.address.buses import Bus, Buses
@@ -92,12 +93,22 @@ def wanting(devices: DeviceLists, c: Completion) -> Iterator[tuple[Device, WantP
             if own is not None and not _has(controller):
                 yield controller, own
     for tag in (*ORDER, *_LATER):
-        for device in getattr(devices, tag, ()):
+        for device in _asking(tag, devices):
             if (isinstance(device, Controller) and device.type == "pci") or _has(device):
                 continue
             want = BY_TAG[tag].place(device, c)
             if isinstance(want, WantPci):
                 yield device, want
+
+
+def _asking(tag: str, devices: DeviceLists) -> list[Device]:
+    """List the devices of a family; interfaces that are devices of the host ask beside those."""
+    found: list[Device] = list(getattr(devices, tag, ()))
+    if tag == "interface":
+        return [card for card in devices.of(Interface) if card.type != "hostdev"]
+    if tag == "hostdev":
+        return [*(card for card in devices.of(Interface) if card.type == "hostdev"), *found]
+    return found
 
 
 def _has(device: Device) -> bool:

@@ -52,6 +52,19 @@ def finish(domain: Domain, c: Completion) -> None:
         number_consoles(consoles, c)
     if consoles and ports and mirrors(consoles[0]):
         _mirror(ports[0], consoles[0])
+        # It stands where its port does, which `settle` says once that is known.
+        consoles[0].address = None
+        if consoles[0].target is not None and ports[0].target is not None:
+            consoles[0].target.port = ports[0].target.port
+
+
+def settle(domain: Domain) -> None:
+    """Let the mirroring console say where its serial port stands; called when addresses are given out."""
+    if domain.devices is None:
+        return
+    ports, consoles = domain.devices.of(Serial), domain.devices.of(Console)
+    if consoles and ports and mirrors(consoles[0]) and ports[0].address is not None:
+        consoles[0].address = copy(ports[0].address)
 
 
 def _mirror(source: CharDevice, target: CharDevice) -> None:

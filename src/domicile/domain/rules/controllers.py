@@ -106,26 +106,28 @@ def for_devices(devices: DeviceLists, c: Completion) -> None:
             needed["scsi"] = max(needed["scsi"], hostdev.address.controller)
     for kind, highest in needed.items():
         _up_to(devices, kind, min(highest, 1000), c)
-    ports = -1
     for tag in ("channel", "console"):
         for device in getattr(devices, tag, ()):
             target = device.target
             if target is not None and target.type == "virtio":
-                ports = max(ports, device.address.controller if isinstance(device.address, VirtioSerialAddress) else 0)
-    _up_to(devices, "virtio-serial", min(ports, 1000), c)
-    readers = -1
+                number = device.address.controller if isinstance(device.address, VirtioSerialAddress) else 0
+                _add(devices, "virtio-serial", number, c)
     for card in getattr(devices, "smartcard", ()):
-        readers = max(readers, card.address.controller if isinstance(card.address, CcidAddress) else 0)
-    _up_to(devices, "ccid", min(readers, 1000), c)
+        _add(devices, "ccid", card.address.controller if isinstance(card.address, CcidAddress) else 0, c)
 
 
 def _up_to(devices: DeviceLists, kind: str, highest: int, c: Completion) -> None:
-    controllers = devices.of(Controller)
-    present = {k.index for k in controllers if k.type == kind}
     for index in range(highest + 1):
-        if index not in present:
-            controller = Controller(type=kind, index=index)
-            if kind == "scsi":
-                controller.model = next((k.model for k in controllers if k.type == "scsi"), None)
-            join(controllers, controller, c)
-            c.add(controller, "devices are plugged into it", "有设备接在它上面")
+        _add(devices, kind, index, c)
+
+
+def _add(devices: DeviceLists, kind: str, index: int, c: Completion) -> None:
+    """Add a controller unless it is there."""
+    controllers = devices.of(Controller)
+    if any(k.type == kind and k.index == index for k in controllers):
+        return
+    controller = Controller(type=kind, index=index)
+    if kind == "scsi":
+        controller.model = next((k.model for k in controllers if k.type == "scsi"), None)
+    join(controllers, controller, c)
+    c.add(controller, "devices are plugged into it", "有设备接在它上面")

@@ -63,7 +63,7 @@ def watchdog(domain: Domain, c: Completion) -> None:
 def video(domain: Domain, c: Completion) -> None:
     """Add a display adapter where there is something to show it on, and say which one is the first."""
     present = _list(domain, "video")
-    if not present and any(g.type != "egl-headless" for g in _list(domain, "graphics")) and "video" in BY_TAG:
+    if not present and _list(domain, "graphics") and "video" in BY_TAG:
         made = BY_TAG["video"].element()
         present.append(made)
         c.add(made, "a display needs something to show", "显示需要显卡")

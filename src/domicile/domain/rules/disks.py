@@ -23,8 +23,10 @@ def _turn(disk: Disk) -> int:
     return (index_of(dev) if dev else None) or 0
 
 
-def number(disks: list[Disk]) -> None:
+def number(disks: list[Disk]) -> int:
     """Number the layers of all disks from 1, the last disk's top layer first; an empty drive takes a number too.
+
+    The number that follows is returned.
 
     Source: observed with libvirt 9.0 and 11.3, which call block nodes and their secrets by these numbers.
     """
@@ -36,3 +38,4 @@ def number(disks: list[Disk]) -> None:
             following += 1
         following += not found
         following += len(disk.throttlefilters.throttlefilter) if disk.throttlefilters is not None else 0
+    return following

@@ -12,6 +12,7 @@ from domicile.devices.filesystem import Filesystem
 from domicile.devices.graphics import complete as graphics
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.input import Input
+from domicile.devices.interface import Interface
 from domicile.devices.parts.chardev import wants_spice
 from domicile.domain.domain import Domain
 from domicile.domain.rules.checks import MAX_THREADS
@@ -81,22 +82,29 @@ def _disks(domain: Domain, c: Completion) -> None:
     tuning_checks.check_together(domain.devices.of(Disk), groups, threads, c)
 
 
+_SHARED = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+
+
 def _shared_memory(domain: Domain, c: Completion) -> None:
-    """A virtiofs server reads the guest's memory, so it must be shared."""
+    """What a process beside QEMU serves reads the guest's memory, so that must be shared."""
     assert domain.devices is not None
     access = domain.memoryBacking.access if domain.memoryBacking is not None else None
+    shared = access is not None and access.mode == "shared"
     cells = domain.cpu.numa.cell if domain.cpu is not None and domain.cpu.numa is not None else []
-    shared = (access is not None and access.mode == "shared") or (
-        cells and all(cell.memAccess == "shared" for cell in cells)
-    )
+    if cells:
+        shared = all(cell.memAccess == "shared" or (cell.memAccess is None and shared) for cell in cells)
+    if shared:
+        return
     for filesystem in domain.devices.of(Filesystem):
-        if filesystem.virtiofs and not shared:
-            accepted = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
-            c.problem(filesystem, "'virtiofs' needs memory that is shared", accepted, "driver/@type")
+        if filesystem.virtiofs:
+            c.problem(filesystem, "'virtiofs' needs memory that is shared", _SHARED, "driver/@type")
     for disk in domain.devices.of(Disk):
-        if disk.type == "vhostuser" and not shared:
-            accepted = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
-            c.problem(disk, "a disk of type 'vhostuser' needs memory that is shared", accepted, "@type")
+        if disk.type == "vhostuser":
+            c.problem(disk, "a disk of type 'vhostuser' needs memory that is shared", _SHARED, "@type")
+    for interface in domain.devices.of(Interface):
+        if interface.type == "vhostuser" and interface.backend is not None and interface.backend.type == "passt":
+            message = "an 'interface' that passt serves by vhost-user needs memory that is shared"
+            c.problem(interface, message, _SHARED, "@type")
 
 
 def _inputs(domain: Domain, c: Completion) -> None:

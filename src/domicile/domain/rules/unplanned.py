@@ -32,7 +32,7 @@ class Gap:
 
 
 _TUNING = ("blkiotune", "memtune", "cputune", "resource", "perf", "seclabel")
-_INTERFACE = ("bandwidth", "port", "route", "script", "downscript", "coalesce", "guest")
+_INTERFACE = ("bandwidth", "port", "script", "downscript", "coalesce", "guest")
 
 
 def gaps(domain: Domain) -> Iterator[Gap]:
@@ -122,7 +122,7 @@ def _interface(interface: Interface) -> Iterator[Gap]:
     for slot in ("filterref", "vlan", "virtualport"):
         if getattr(interface, slot) is not None:
             yield Gap(interface, slot, f"<{slot}> of an interface", True)
-    if interface.type in ("direct", "hostdev", "vhostuser", "vdpa", "internal", "vds"):
+    if interface.type in ("direct", "hostdev"):
         yield Gap(interface, "type", f"an interface of type '{interface.type}'", True)
     if interface.backend is not None and interface.backend.type == "passt":
         yield Gap(interface, "backend", "the backend 'passt'", True)
@@ -134,13 +134,10 @@ def _interface(interface: Interface) -> Iterator[Gap]:
 def _others(domain: Domain) -> Iterator[Gap]:
     assert domain.devices is not None
     for hostdev in domain.devices.of(Hostdev):
-        if hostdev.type in ("pci", "mdev", "scsi_host"):
+        if hostdev.type in ("pci", "mdev"):
             yield Gap(hostdev, "type", f"a host device of type '{hostdev.type}'", True)
-        if hostdev.type == "scsi" and hostdev.source is not None:
-            if hostdev.source.protocol != "iscsi":
-                yield Gap(hostdev, "type", "a SCSI device of the host", True)
-            elif hostdev.source.auth is not None:
-                yield Gap(hostdev.source, "auth", "the <auth> of a SCSI device", True)
+        if hostdev.type == "scsi" and hostdev.source is not None and hostdev.source.auth is not None:
+            yield Gap(hostdev.source, "auth", "the <auth> of a SCSI device", True)
     for filesystem in domain.devices.of(Filesystem):
         if filesystem.virtiofs:
             yield Gap(filesystem, "driver", "a file system shared by 'virtiofs'", True)
