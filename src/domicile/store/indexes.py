@@ -30,6 +30,16 @@ Index(
     postgresql_where=text("leaf_head <> head"),
 )
 Index("revision_domain_n", tables.revision.c.domain, tables.revision.c.n, unique=True)
+Index("object_uuid", tables.object_.c.kind, tables.object_.c.uuid, unique=True)
+Index(
+    "object_live_name",
+    tables.object_.c.kind,
+    tables.object_.c.name,
+    unique=True,
+    sqlite_where=text("undefined_at IS NULL"),
+    postgresql_where=text("undefined_at IS NULL"),
+)
+Index("object_revision_object_n", tables.object_revision.c.object, tables.object_revision.c.n, unique=True)
 Index("fact_kind_value", tables.fact.c.kind, tables.fact.c.value)
 Index("leaf_pair_path_number", tables.leaf_pair.c.path_id, tables.leaf_pair.c.number)
 Index("action_uuid", tables.action.c.uuid, tables.action.c.id)

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from domicile.store import actions, claims, document, leaf_index, machines, projections, revisions, schema
+from domicile.store import actions, claims, document, leaf_index, machines, objects, projections, revisions, schema
 from domicile.store import facts as fact_index
 from domicile.store.engine import Database
 from domicile.store.values import (
     Action,
+    ActiveObject,
     Author,
     Claim,
     Draft,
@@ -22,6 +23,7 @@ from domicile.store.values import (
     Kind,
     MachineRecord,
     Match,
+    ObjectHead,
     Op,
     Revision,
 )
@@ -178,6 +180,50 @@ class Store:
         """Forget a machine that no longer runs."""
         with self._database.write() as connection:
             machines.drop(connection, uuid)
+
+    # Networks, storage pools, secrets, filters: `kind` is libvirt's element name.
+
+    def define_object(
+        self, kind: str, uuid: str, name: str, authored: str, completed: str, author: Author, why: str = ""
+    ) -> Revision:
+        """Store a definition as its object's next revision. Raises: Conflict where name or uuid are another's."""
+        with self._database.write() as connection:
+            return objects.define(connection, kind, uuid, name, authored, completed, author, why)
+
+    def undefine_object(self, kind: str, uuid: str, author: Author, why: str = "") -> Revision:
+        """Take a definition out of service; its history stays. Raises: NotFound."""
+        with self._database.write() as connection:
+            return objects.undefine(connection, kind, uuid, author, why)
+
+    def set_object_autostart(self, kind: str, uuid: str, on: bool) -> None:
+        """Say whether the daemon makes it active by itself. Raises: NotFound."""
+        with self._database.write() as connection:
+            objects.set_autostart(connection, kind, uuid, on)
+
+    def objects(self, kind: str) -> list[ObjectHead]:
+        """Return all defined objects of a kind."""
+        with self._database.read() as connection:
+            return objects.heads(connection, kind)
+
+    def object_history(self, kind: str, key: str) -> list[Revision]:
+        """Return all revisions of an object, by uuid or name, the first one first. Raises: NotFound."""
+        with self._database.read() as connection:
+            return objects.history(connection, kind, key)
+
+    def put_active(self, active: ActiveObject) -> None:
+        """Keep what a later daemon must know of an active object."""
+        with self._database.write() as connection:
+            objects.put_active(connection, active)
+
+    def drop_active(self, kind: str, uuid: str, host: str = "") -> None:
+        """Forget that an object is active on a host."""
+        with self._database.write() as connection:
+            objects.drop_active(connection, kind, uuid, host)
+
+    def active_objects(self, kind: str, host: str = "") -> list[ActiveObject]:
+        """Return what was active on a host."""
+        with self._database.read() as connection:
+            return objects.active(connection, kind, host)
 
     # Claims.
 

@@ -125,6 +125,51 @@ claim = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+# Networks, storage pools, secrets, filters: definitions of other kinds, `kind` is libvirt's element name.
+object_ = Table(
+    "object",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("uuid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("head", Integer, nullable=False),
+    Column("autostart", Boolean, nullable=False),
+    Column("undefined_at", BigInteger),
+    Column("owner", Text, nullable=False),
+)
+
+# Append-only, like revision.
+object_revision = Table(
+    "object_revision",
+    metadata,
+    Column("id", BigKey, primary_key=True),
+    Column("object", BigKey, ForeignKey("object.id", name="object_revision_fk"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("author_user", Text, nullable=False),
+    Column("author_client", Text, nullable=False),
+    Column("author_command", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("parent", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+
+# What of them is active on a host; a transient one has no row in object. `facts` is the driver's own JSON.
+active_object = Table(
+    "active_object",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("uuid", Text, primary_key=True),
+    Column("host", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
 # Append-only, like revision.
 action = Table(
     "action",

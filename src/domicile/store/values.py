@@ -131,6 +131,28 @@ class MachineRecord:
     observed_at: datetime | None = None
 
 
+class ObjectHead(NamedTuple):
+    """A defined network, pool, secret or filter, with its completed document."""
+
+    uuid: str
+    name: str
+    n: int
+    autostart: bool
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveObject:
+    """What a daemon must know to find an active network or pool again; `facts` are its driver's own."""
+
+    kind: str
+    uuid: str
+    name: str
+    document: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    host: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something a person or the daemon did, or tried to do, and how it ended."""

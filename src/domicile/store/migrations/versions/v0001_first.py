@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from domicile.store.migrations.append_only import refuse_changes
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -18,7 +20,7 @@ def upgrade() -> None:
     _running()
     _actions()
     for table in APPEND_ONLY:
-        _refuse_changes(table)
+        refuse_changes(table)
 
 
 def _definitions() -> None:
@@ -137,23 +139,3 @@ def _actions() -> None:
         sa.Column("detail", sa.Text, nullable=False),
     )
     op.create_index("action_uuid", "action", ["uuid", "id"])
-
-
-def _refuse_changes(table: str) -> None:
-    """History is append-only, whoever holds the connection."""
-    words = f"table {table} is append-only"
-    if op.get_context().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
-                f" BEGIN SELECT RAISE(ABORT, '{words}'); END"
-            )
-        return
-    op.execute(
-        f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql"
-        f" AS $$ BEGIN RAISE EXCEPTION '{words}'; END $$"
-    )
-    op.execute(
-        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
-        f" FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()"
-    )
