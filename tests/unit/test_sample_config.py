@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from domicile.daemon.config import Config, Qemu, Sockets, load
+from domicile.daemon.access import Sasl, Sockets, Tcp, Tls
+from domicile.daemon.config import Config, Qemu, load
 from domicile.plan.host import Settings
 
 SAMPLE = Path(__file__).resolve().parents[2] / "docs/domiciled.toml"
@@ -24,7 +25,8 @@ def uncommented() -> str:
 
 def _defaults(cls: Any) -> dict[str, Any]:
     values = {field.name: getattr(cls(), field.name) for field in dataclasses.fields(cls)}
-    return {key: SHOWN.get(key, value) for key, value in values.items() if not dataclasses.is_dataclass(value)}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {key: SHOWN.get(key, value) for key, value in plain.items() if not dataclasses.is_dataclass(value)}
 
 
 def test_as_it_is_it_changes_nothing() -> None:
@@ -36,6 +38,7 @@ def test_uncommented_it_loads_and_shows_the_defaults(uncommented: str, tmp_path:
     file.write_text(uncommented)
     loaded = load(file)
     assert (loaded.sockets, loaded.qemu) == (Sockets(), Qemu())
+    assert (loaded.tcp, loaded.tls, loaded.sasl) == (Tcp(), Tls(), Sasl())
     assert loaded.settings == dataclasses.replace(Settings(), **SHOWN)
     assert loaded.networks == {"default": "virbr0"}
 
@@ -43,7 +46,8 @@ def test_uncommented_it_loads_and_shows_the_defaults(uncommented: str, tmp_path:
 def test_every_key_is_documented(uncommented: str) -> None:
     shown = tomllib.loads(uncommented)
     assert shown.pop("networks") == {"default": "virbr0"}
-    assert shown.pop("sockets") == _defaults(Sockets)
+    for name, table in (("sockets", Sockets), ("tcp", Tcp), ("tls", Tls), ("sasl", Sasl)):
+        assert shown.pop(name) == _defaults(table)
     assert shown.pop("qemu") == _defaults(Qemu) | _defaults(Settings)
     assert shown == {key: value for key, value in _defaults(Config).items() if key != "networks"}
 

@@ -10,19 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from domicile.base.errors import InvalidRequest
+from domicile.daemon import access
+from domicile.daemon.access import Sasl, Sockets, Tcp, Tls
 from domicile.plan.host import Settings
 
 LEVELS = ("debug", "info", "warning", "error")
-
-
-@dataclass(frozen=True, slots=True)
-class Sockets:
-    """Who may connect: octal modes and a group's name."""
-
-    mode: str = "0700"
-    mode_read_only: str = "0777"
-    group: str = ""
-    max_clients: int = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +32,9 @@ class Config:
     database: str = ""
     log_level: str = "info"
     sockets: Sockets = field(default_factory=Sockets)
+    tcp: Tcp = field(default_factory=Tcp)
+    tls: Tls = field(default_factory=Tls)
+    sasl: Sasl = field(default_factory=Sasl)
     qemu: Qemu = field(default_factory=Qemu)
     settings: Settings = field(default_factory=Settings)
     networks: dict[str, str] = field(default_factory=dict)
@@ -71,6 +66,9 @@ def load(path: Path) -> Config:
             )
     tables: dict[str, Any] = {
         "sockets": _table(Sockets, _section(data, "sockets", path), path, "sockets"),
+        "tcp": _table(Tcp, _section(data, "tcp", path), path, "tcp"),
+        "tls": _table(Tls, _section(data, "tls", path), path, "tls"),
+        "sasl": _table(Sasl, _section(data, "sasl", path), path, "sasl"),
         "qemu": _table(Qemu, {k: v for k, v in qemu.items() if k in own}, path, "qemu"),
         "settings": _table(Settings, {k: v for k, v in qemu.items() if k not in own}, path, "qemu"),
         "networks": networks,
@@ -91,12 +89,7 @@ def _section(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
 
 def _check(config: Config, path: Path) -> None:
     """Refuse values of the right type that mean nothing."""
-    for key in ("mode", "mode_read_only"):
-        value = getattr(config.sockets, key)
-        if not re.fullmatch(r"0?[0-7]{3}", value):
-            raise InvalidRequest(
-                f"{path}: '{key}' in [sockets] has the value {value!r}; accepted: octal digits such as 0770"
-            )
+    access.check(config.sockets, config.tcp, config.tls, path)
     if not re.fullmatch(r"\d+\.\d+(\.\d+)?", config.qemu.libvirt):
         raise InvalidRequest(
             f"{path}: 'libvirt' in [qemu] has the value {config.qemu.libvirt!r}; accepted: a release such as 9.0"
@@ -107,13 +100,17 @@ def _check(config: Config, path: Path) -> None:
 
 def _table(cls: Any, values: dict[str, Any], path: Path, name: str) -> Any:
     known = {f.name: f for f in dataclasses.fields(cls)}
-    for key, value in values.items():
+    for key, value in list(values.items()):
         if key not in known:
             raise InvalidRequest(
                 f"{path}: key '{key}' {f'in [{name}] ' if name else ''}is not known; accepted: {', '.join(sorted(known))}"
             )
         default = getattr(cls(), key)
         wanted = type(default) if default is not None else str
+        if wanted is tuple:
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise InvalidRequest(f"{path}: '{key}' has the value {value!r}; accepted: a list of texts")
+            values[key] = tuple(value)
         if wanted in (bool, int, str) and type(value) is not wanted:
             raise InvalidRequest(f"{path}: '{key}' has the value {value!r}; accepted: a {wanted.__name__}")
     return cls(**values)

@@ -9,12 +9,14 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from domicile import __version__
 from domicile.base.errors import DomicileError
+from domicile.daemon import access, accounts
 from domicile.daemon import config as configuration
 from domicile.service.paths import Paths
 
@@ -29,10 +31,14 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--session", action="store_true", help="serve this user alone, from the XDG directories (default unless root)"
     )
+    parser.add_argument(
+        "--as-libvirt", action="store_true", help="also listen where clients of libvirt look by default"
+    )
     parser.add_argument("--config", type=Path, help="the configuration file")
     parser.add_argument("--foreground", action="store_true", help="stay in the foreground and log to standard error")
     parser.add_argument("--pidfile", type=Path, help="write the process id there")
     parser.add_argument("--version", action="version", version=f"domiciled {__version__}")
+    accounts.offer(parser)
     return parser.parse_args(words)
 
 
@@ -110,6 +116,10 @@ def main(words: list[str] | None = None) -> None:
         if arguments.config is not None and not arguments.config.exists():
             raise SystemExit(f"domiciled: there is no configuration file {arguments.config}")
         config = configuration.load(arguments.config or paths.config)
+        if arguments.as_libvirt:
+            config = replace(config, sockets=replace(config.sockets, as_libvirt=True))
+        if accounts.manage(arguments, access.users(config.sasl, paths)):
+            return
         paths.make()
     except (DomicileError, OSError) as error:
         raise SystemExit(f"domiciled: {error}") from None

@@ -13,7 +13,9 @@ from typing import Any
 import structlog
 
 from domicile.api.libvirt import doors
-from domicile.api.libvirt.server import Limits, Server
+from domicile.api.libvirt.server import Server
+from domicile.base.errors import DomicileError
+from domicile.daemon import access
 from domicile.daemon.config import Config
 from domicile.host import firmware, inspect, kvm
 from domicile.host.fulfil import Host as HostResources
@@ -86,10 +88,14 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
     service = await build(config, paths)
     await service.begin()
     _settle_memory()
-    server = Server(doors.registry(), service, Limits(clients=config.sockets.max_clients))
+    server = Server(doors.registry(), service, access.limits(config.sockets), access.users(config.sasl, paths))
     doors.publish(server)
-    await server.listen(paths.socket, mode=int(config.sockets.mode, 8), group=config.sockets.group or None)
-    await server.listen(paths.socket_read_only, mode=int(config.sockets.mode_read_only, 8), read_only=True)
+    try:
+        await access.open_doors(server, config.sockets, config.tcp, config.tls, paths)
+    except DomicileError:
+        await server.close(grace=0)
+        await service.close()
+        raise
     ready()
     log.info("ready", socket=str(paths.socket), domains=len(service.registry))
     starting = asyncio.create_task(service.machines.autostart(DAEMON), name="autostart")

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 NO_CONNECT = 5
-_READ_ONLY, _NO_ALIASES = 1, 2
+_READ_ONLY = 1
 
 
 @handlers.handle(connect.connect_open)
 def open_(conn: Session[Service], name: str | None, flags: int) -> None:
-    """Open: any URI of QEMU's is this daemon; a client may bind itself to reading."""
-    known(flags, _READ_ONLY | _NO_ALIASES, "connect_open")
+    """Open: any URI of QEMU's is this daemon; a client may bind itself to reading.
+
+    libvirt's library sends its own notes among the flags (a user's connection, a daemon to be started): they say nothing here.
+    """
     scheme = (name or "qemu").partition(":")[0].partition("+")[0]
     if scheme not in ("qemu", "domicile"):
         raise DomicileError(name or "", code=NO_CONNECT, domain=0)

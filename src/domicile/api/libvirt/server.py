@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
@@ -18,6 +19,7 @@ from domicile.api.libvirt.events import EventHub
 from domicile.api.libvirt.link import Link
 from domicile.api.libvirt.listener import Listener, bind_tcp, bind_unix
 from domicile.api.libvirt.registry import Registry
+from domicile.api.libvirt.sasl import Users
 from domicile.api.libvirt.session import Session
 from domicile.base import tasks
 from domicile.rpc import frame as f
@@ -59,16 +61,20 @@ class Limits:
 class Server(Generic[C]):
     """All listening sockets and sessions of one daemon."""
 
-    def __init__(self, registry: Registry[C], context: C, limits: Limits | None = None) -> None:
+    def __init__(
+        self, registry: Registry[C], context: C, limits: Limits | None = None, users: Users | None = None
+    ) -> None:
         self.entries = registry.entries
         self.context = context
         self.limits = limits or Limits()
+        self.users = users
         self.sessions: set[Session[C]] = set()
         self.events = EventHub()
         self._unopened: dict[Session[C], None] = {}
         self._listeners: list[Listener] = []
         self._closing: asyncio.Event | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._after: list[Callable[[], object]] = []
 
     # Doors.
 
@@ -155,12 +161,18 @@ class Server(Generic[C]):
 
     # The end.
 
+    def on_close(self, action: Callable[[], object]) -> None:
+        """Call `action` once nobody listens any more."""
+        self._after.append(action)
+
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, let the calls under way end within `grace` seconds, and close every connection."""
         self._closing = asyncio.Event()
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        for action in self._after:
+            action()
         if self._watch is not None:
             self._watch.cancel()
         waits = [asyncio.ensure_future(session.finish()) for session in self.sessions]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from domicile.api.libvirt.events import event_handlers
 from domicile.api.libvirt.registry import Registry
+from domicile.api.libvirt.sasl import login_handlers
 from domicile.api.libvirt.session import Session
 from domicile.rpc.calls import connect
 from domicile.rpc.feature import Feature
@@ -25,16 +26,12 @@ FEATURES = frozenset(
         Feature.NETWORK_UPDATE_HAS_CORRECT_ORDER,
     }
 )
-NO_AUTHENTICATION = 0
 
 
 def wire_handlers(registry: Registry[C]) -> Registry[C]:
     """Register them, and the event calls."""
     event_handlers(registry)
-
-    @registry.handle(connect.auth_list)
-    def auth_list(conn: Session[C]) -> list[int]:
-        return [NO_AUTHENTICATION]
+    login_handlers(registry)
 
     @registry.handle(connect.connect_supports_feature)
     def supports_feature(conn: Session[C], feature: int) -> int:
