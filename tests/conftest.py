@@ -1,14 +1,16 @@
 """What tests of the pure core share: the capabilities of one QEMU, as recorded, and a domain's whole way without any I/O.
 
-core        reads, completes, plans and renders documents for QEMU 7.2 on x86_64 without KVM; identities are counted up
+core        reads, completes, plans and renders documents for QEMU 7.2 on x86_64 without KVM; identities are counted up;
+            core.of(arch) does it for another architecture
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from domicile.base.problem import Problem
 from domicile.domain import document
 from domicile.domain.complete import Completed, complete_text
 from domicile.domain.plan import Plan, plan_domain
-from domicile.plan import firmware
+from domicile.plan import boards, firmware
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.qemu import render
@@ -28,7 +30,8 @@ from domicile.qemu import render
 TESTS = Path(__file__).resolve().parent
 #: Descriptions of firmware as a host has them, most of them as Debian's.
 FIRMWARES = firmware.choose([{path.name: path.read_bytes() for path in (TESTS / "golden" / "firmware").glob("*.json")}])
-RECORDED = TESTS / "golden" / "qemu-7.2-x86_64.json.gz"
+#: QEMU 7.2 of each architecture, as it answered.
+RECORDED = {path.name.split(".")[1].partition("-")[2]: path for path in (TESTS / "golden").glob("qemu-7.2-*.json.gz")}
 
 
 def counted(form: str) -> Callable[[], str]:
@@ -45,6 +48,17 @@ class Core:
 
     def __repr__(self) -> str:
         return f"Core({self.caps.package}, {self.caps.arch})"
+
+    def of(self, arch: str) -> Core:
+        """The same for another architecture."""
+        return self if arch == self.caps.arch else recorded(arch)
+
+    def meant(self, xml: str | bytes) -> Core:
+        """The same for the architecture and the accelerator that a document names."""
+        text = xml.decode() if isinstance(xml, bytes) else xml
+        named = re.search(r"<type [^>]*arch=['\"](\w+)", text)
+        of = self.of(named.group(1) if named and named.group(1) in RECORDED else self.caps.arch)
+        return of.with_kvm if re.search(r"<domain [^>]*type=['\"]kvm", text) else of
 
     @cached_property
     def with_kvm(self) -> Core:
@@ -63,6 +77,7 @@ class Core:
 
     def host(self, **changes: Any) -> Host:
         host = Host(
+            arch=self.caps.arch,
             kvm=self.caps.kvm,
             hugepages={2048: "/dev/hugepages/domicile"},
             firmwares=FIRMWARES,
@@ -74,7 +89,8 @@ class Core:
         return replace(host, **changes)
 
     def find(self, emulator: str | None, arch: str) -> Capabilities | None:
-        return self.caps if emulator is None and arch in ("x86_64", "i686") else self.caps.at(emulator or "")
+        usual = emulator is None and arch in boards.runs(self.caps.arch)
+        return self.caps if usual else self.caps.at(emulator or "")
 
     def complete(self, xml: str | bytes, *, strict: bool = False, **host: Any) -> Completed:
         return complete_text(xml, self.host(**host), self.find, strict=strict)
@@ -97,15 +113,22 @@ class Core:
         return list(render.command_line(self.plan(xml, **host).items, self.caps.version))
 
 
+@cache
+def recorded(arch: str) -> Core:
+    """Make the core beside QEMU 7.2 of an architecture."""
+    return Core(Capabilities.from_json(gzip.decompress(RECORDED[arch].read_bytes())))
+
+
 @pytest.fixture(scope="session")
 def core() -> Core:
-    return Core(Capabilities.from_json(gzip.decompress(RECORDED.read_bytes())))
+    return recorded("x86_64")
 
 
 def sketch(
     devices: str = "",
     *,
     machine: str = "q35",
+    arch: str = "x86_64",
     kind: str = "qemu",
     body: str = "",
     name: str = "vm",
@@ -114,7 +137,7 @@ def sketch(
     """Write the smallest document around these devices."""
     return (
         f"<domain type='{kind}'><name>{name}</name>{memory}"
-        f"<os><type arch='x86_64' machine='{machine}'>hvm</type></os>{body}<devices>{devices}</devices></domain>"
+        f"<os><type arch='{arch}' machine='{machine}'>hvm</type></os>{body}<devices>{devices}</devices></domain>"
     )
 
 

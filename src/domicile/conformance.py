@@ -52,11 +52,18 @@ def host(
     environment = {k.removeprefix("env "): str(v) for k, v in given.items() if k.startswith("env ")}
     return Host(
         arch=arch, kvm=True, directories=_DIRECTORIES, settings=Settings(spice_password="123456", **values), libvirt=(11, 3),  # noqa: S106
-        environment=environment, aliases=aliases, fresh=fresh, firmwares=firmwares,
+        environment=environment, aliases=aliases, fresh=fresh, modern=False, firmwares=firmwares,
         hugepages={2048: "/dev/hugepages2M/libvirt/qemu", 1048576: "/dev/hugepages1G/libvirt/qemu"},
         numa_nodes=frozenset(range(4)), advised_nodes=(0, 1, 2, 3),
+        iommu_group=_group,
         vhost_net=True, vsock_cid=lambda _uuid: 42, render_node="/dev/dri/foo", now=lambda: 1234567890.0, zone_offset=lambda _moment: 30 * 60,
     )  # fmt: skip
+
+
+def _group(address: str) -> int:
+    """Each card of the reference host is a group of its own, with all its functions."""
+    domain, bus, slot = address.partition(".")[0].split(":")
+    return int(domain + bus + slot, 16)
 
 
 @functools.cache

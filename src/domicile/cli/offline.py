@@ -47,6 +47,7 @@ class Local:
             hugepages=huge.mounts,
             hugepage_kib=huge.usual_kib,
             numa_nodes=frozenset(cell.id for cell in inspect.cells()),
+            iommu_group=inspect.iommu_group,
             firmwares=firmware.read(),
         )
         return cls(host, runs, Paths.session().cache, inspect.emulators(), {})

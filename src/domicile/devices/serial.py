@@ -16,7 +16,7 @@ from domicile.devices.parts.chardev_plan import chardev as host_end
 from domicile.devices.parts.device import PciAddress
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import Need
-from domicile.plan.place import Want, WantUsb
+from domicile.plan.place import Want, WantSpaprVio, WantUsb
 from domicile.plan.qemu import Item, Option, Structured
 from domicile.schema import field as f
 from domicile.schema.scalar import UINT, enum
@@ -140,6 +140,8 @@ def place(serial: Serial, facts: Facts) -> Want | None:
     kind = serial.target.type if serial.target is not None else None
     if kind == "usb-serial":
         return WantUsb()
+    if kind == "spapr-vio-serial":
+        return WantSpaprVio()
     if kind == "pci-serial" and isinstance(serial.address, PciAddress | None):
         return want_legacy()
     return None

@@ -13,10 +13,11 @@ from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
 from domicile.domain import document
-from domicile.domain.address import ccw, drive, pci, serial, usb, zpci
+from domicile.domain.address import ccw, drive, pci, serial, spapr, usb, zpci
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.report import Entry
 from domicile.domain.rules import (
+    boards,
     checks,
     consoles,
     controllers,
@@ -159,6 +160,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     firmware.settle(domain, c)
     defaults.enlightenments(domain)
     features.settle(domain, c)
+    boards.settle(domain, c)
     for family in FAMILIES:
         for device in getattr(lists, family.tag):
             family.check(device, c)
@@ -167,6 +169,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     numa.check(domain, c)
     sysinfo.check(domain, c)
     features.check(domain, c)
+    boards.check(domain, c)
     together.check(domain, c)
     ccw.check(lists, c)
     zpci.check(lists, c)
@@ -174,6 +177,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     if not c.found:
         serial.assign(lists, c)
         ccw.assign(lists, c)
+        spapr.assign(lists, c)
         pci.assign(lists, c)
         zpci.assign(lists, c)
         if c.host.fresh:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from domicile.schema import field as f
 from domicile.schema.scalar import ON_OFF, STR, UINT, ULONG, YES_NO, enum
 from domicile.schema.shape import Element, element
@@ -166,10 +164,32 @@ class Smm(Element):
 
 
 @element("value", "按值设定的特性")
-class Choice(Element):
-    """A feature with a value."""
+class Guard(Element):
+    """A guard of POWER against spying by speculation."""
 
-    value: str | None = f.attr("The value.", "取值。", guest=True)
+    value: str | None = f.attr(
+        "None, an emulated one, or the hardware's.", "无、以软件绕行或由硬件修复。", enum("broken", "workaround", "fixed"), guest=True,
+    )  # fmt: skip
+
+
+@element("ibs", "间接分支推测")
+class Ibs(Element):
+    """What POWER does about indirect branches."""
+
+    value: str | None = f.attr(
+        "None, an emulated guard, serialized branches, or a cache that is off.", "无、以软件绕行、串行化分支或关闭计数缓存。",
+        enum("broken", "workaround", "fixed-ibs", "fixed-ccd", "fixed-na"), guest=True,
+    )  # fmt: skip
+
+
+@element("aia", "RISC-V 高级中断架构")
+class Aia(Element):
+    """RISC-V's advanced interrupt architecture."""
+
+    value: str | None = f.attr(
+        "None, controllers for wires, or also such for messages.", "无、仅有线中断控制器，或另有消息中断控制器。",
+        enum("none", "aplic", "aplic-imsic"), guest=True,
+    )  # fmt: skip
 
 
 @element("msrs", "未知寄存器")
@@ -256,13 +276,13 @@ class Features(Element):
     ccf_assist: Switch | None = f.child(
         "Count cache flush assist.", "计数缓存刷新辅助。", Switch, name="ccf-assist", guest=True
     )
-    cfpc: Choice | None = f.child("Cache flush on privilege change.", "特权切换时刷新缓存。", Choice, guest=True)
-    sbbc: Choice | None = f.child("Speculation barrier bounds checking.", "推测屏障边界检查。", Choice, guest=True)
-    ibs: Choice | None = f.child("Indirect branch speculation.", "间接分支推测。", Choice, guest=True)
+    cfpc: Guard | None = f.child("Cache flush on privilege change.", "特权切换时刷新缓存。", Guard, guest=True)
+    sbbc: Guard | None = f.child("Speculation barrier bounds checking.", "推测屏障边界检查。", Guard, guest=True)
+    ibs: Ibs | None = f.child("Indirect branch speculation.", "间接分支推测。", Ibs, guest=True)
     tcg: Tcg | None = f.child("Settings of QEMU's own emulation.", "QEMU 自身模拟的设置。", Tcg)
     async_teardown: AsyncTeardown | None = f.child(
         "Whether memory is given back in the background.", "内存是否后台释放。", AsyncTeardown, name="async-teardown"
     )
     ras: Switch | None = f.child("Reporting of memory errors.", "内存错误报告。", Switch, guest=True)
     ps2: Switch | None = f.child("The PS/2 controller.", "PS/2 控制器。", Switch, guest=True)
-    aia: Any = f.raw("RISC-V's advanced interrupts.", "RISC-V 高级中断架构。", guest=True)
+    aia: Aia | None = f.child("RISC-V's advanced interrupts.", "RISC-V 高级中断架构。", Aia, guest=True)

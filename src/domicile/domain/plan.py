@@ -144,8 +144,8 @@ def planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Pla
     p.name, p.uuid, p.short_name = name, domain.uuid or "", f"{number}-{name[:20]}"
     p.origin = lambda element: origins.get(id(element), "")
     p.boot_index = lambda element: orders.get(id(element))
-    root = "pcie.0" if p.pcie else "pci.0"
-    p.pci_bus = lambda index: f"pci.{index}" if index else root
+    pci = {k.index or 0: k for k in domain.devices.of(Controller) if k.type == "pci"}
+    p.pci_bus = lambda index: _pci_bus(pci.get(index), index, p)
     floppies = {
         d.address.unit: d for d in domain.devices.of(Disk) if _is_floppy(d) and isinstance(d.address, DriveAddress)
     }
@@ -160,6 +160,14 @@ def planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Pla
     p.audio = _audio(domain)
     p.backing = memory.backing(domain, host)
     return p
+
+
+def _pci_bus(controller: Controller | None, index: int, p: Planning) -> str:
+    """Say how QEMU calls the bus behind a PCI controller: as the controller, but for those behind further host bridges."""
+    if not index:
+        return p.board.pci_bus or ("pcie.0" if p.pcie else "pci.0")
+    name = controller.alias.name if controller is not None and controller.alias is not None else f"pci.{index}"
+    return f"{name}.0" if controller is not None and controller.model == "pci-root" else name
 
 
 def _audio(domain: Domain) -> Callable[[int | None], str | None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 _CPU = Path("/sys/devices/system/cpu")
 _NODE = Path("/sys/devices/system/node")
+_PCI = Path("/sys/bus/pci/devices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,14 @@ def emulators() -> dict[str, Path]:
             if "-" not in target and os.access(path, os.X_OK):
                 found.setdefault(names.get(target, target), path)
     return found
+
+
+def iommu_group(address: str) -> int | None:
+    """Read which IOMMU group a PCI device is of, by its address as 0000:00:02.0; None where there is no such device or group."""
+    try:
+        return int((_PCI / address / "iommu_group").readlink().name)
+    except (OSError, ValueError):
+        return None
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -14,11 +14,13 @@ Preferences = tuple[tuple[str, str], ...]
 X86 = ("x86_64", "i686")
 S390 = ("s390", "s390x")
 PPC64 = ("ppc64", "ppc64le")
-ARM = ("armv6l", "armv7l", "armv7b", "aarch64")
+ARM32 = ("armv6l", "armv7l", "armv7b")
+ARM = (*ARM32, "aarch64")
 RISCV = ("riscv32", "riscv64")
 
 _LEGACY_USB: Preferences = (("piix3-uhci", "piix3-usb-uhci"),)
-_XHCI: Preferences = (("qemu-xhci", "qemu-xhci"), ("nec-xhci", ""))
+_XHCI: Preferences = (("qemu-xhci", "qemu-xhci"), ("nec-xhci", "nec-usb-xhci"))
+_OHCI: Preferences = (("pci-ohci", "pci-ohci"),)
 _PC_CARDS: Preferences = (("cirrus", "cirrus-vga"), ("vga", "VGA"))
 _PC_NETWORK: Preferences = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio", "virtio-net-pci"))
 _PC_SCSI: Preferences = (
@@ -26,6 +28,10 @@ _PC_SCSI: Preferences = (
 )  # fmt: skip
 _VIRTIO: Preferences = (("virtio", ""),)
 _VIRTIO_SCSI: Preferences = (("virtio-scsi", ""),)
+_LAN9118: Preferences = (("lan9118", ""),)
+_TCG = ("qemu",)
+#: SPARC workstations with an ESP chip for their disks.
+_SUN4M = ("LX", "SPARCClassic", "SPARCbook", "SS-10", "SS-20", "SS-4", "SS-5", "SS-600MP", "Voyager")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,19 @@ class Board:
     #: The model of PCI controller 0, and the QEMU device without which there is none.
     pci_root: str = ""
     pci_needs: str = ""
+    #: Whether places on PCI are given out at all, and whether there may be several host bridges.
+    pci_placed: bool = True
+    pci_roots: bool = False
+    #: The bus behind it in QEMU's words, where that is not called by the controller's alias.
+    pci_bus: str = ""
     virtio: str = "pci"
     #: The usual model of a USB controller, and that of the one that is there unless the owner names another.
     usb: Preferences = ()
     usb_added: Preferences = ()
     #: What a USB controller without model and address is, where that has no usual model.
     usb_vague: str = ""
+    #: Both for a document that is no new definition, where a guest that was made long ago must not find another one.
+    usb_of_old: Preferences = ()
     #: The usual models of other devices.
     scsi: Preferences = _PC_SCSI
     network: Preferences = _PC_NETWORK
@@ -61,9 +74,12 @@ class Board:
     balloon: bool = False
     #: The CPU mode where KVM's own CPU is the default.
     host_cpu: str = "host-passthrough"
-    #: The bus of keyboards and mice; "ps2" says that the machine has both built in.
+    #: The bus of keyboards and mice; "ps2" says that the machine has both built in. Those that a display brings.
     input: str = "usb"
+    input_added: tuple[str, ...] = ()
     tpm: str = "tpm-tis"
+    #: The domain types for which the machine's own CPU is written down. What KVM runs on ARM and its like is the host's.
+    cpu_written: tuple[str, ...] = ("qemu", "kvm")
     #: Whether QEMU is told that the machine has, or has not, ACPI.
     acpi: bool = False
 
@@ -104,28 +120,70 @@ BOARDS = (
     Board("s390", S390, network=_VIRTIO, video=_VIRTIO, serial="sclp-serial", panic="s390", panic_added=True, input="virtio",
  usb_vague="none", host_cpu="host-model"),
     Board(
-        "pseries", PPC64, ("pseries", "pseries-"), pci_root="pci-root", usb=(("qemu-xhci", "qemu-xhci"), ("pci-ohci", "")),
-        scsi=(("ibmvscsi", ""),), video=(("vga", ""),), serial="spapr-vio-serial", panic="pseries", balloon=True,
-        tpm="tpm-spapr",
+        "pseries", PPC64, ("pseries", "pseries-"), pci_root="pci-root", pci_roots=True, usb=(*_XHCI, *_OHCI), usb_added=(*_XHCI, *_OHCI),
+        usb_of_old=_OHCI, scsi=(("ibmvscsi", ""),), video=(("vga", ""),), serial="spapr-vio-serial", panic="pseries",
+        panic_added=True, balloon=True, input_added=("keyboard", "mouse"), tpm="tpm-spapr",
     ),
-    Board("ppc64", PPC64, usb=(("pci-ohci", ""),), video=(("vga", ""),)),
-    Board("ppc", ("ppc",), usb=(("pci-ohci", ""),)),
     Board(
-        "arm-virt", ARM, ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO,
-        serial="system-serial", serial_chip="pl011", balloon=True, acpi=True,
+        "ppc64", PPC64, pci_root="pci-root", usb=(*_XHCI, *_OHCI), usb_added=(*_XHCI, *_OHCI), usb_of_old=_OHCI,
+        video=(("vga", ""),), balloon=True, input_added=("keyboard", "mouse"),
     ),
-    Board("arm", ARM),
+    Board("ppc", ("ppc",), pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB, balloon=True, cpu_written=()),
     Board(
-        "riscv-virt", RISCV, ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI, network=_VIRTIO,
-        video=_VIRTIO, serial="system-serial", serial_chip="16550a", balloon=True, acpi=True,
+        "arm-virt", ("aarch64",), ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO,
+        serial="system-serial", serial_chip="pl011", acpi=True, cpu_written=_TCG,
     ),
-    Board("riscv", RISCV),
     Board(
-        "loongarch-virt", ("loongarch64",), ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI,
-        network=_VIRTIO, video=_VIRTIO, serial="system-serial", serial_chip="16550a", balloon=True, acpi=True,
+        "arm32-virt", ARM32, ("virt", "virt-"), pci_root="pcie-root", usb=_LEGACY_USB, scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO,
+        serial="system-serial", serial_chip="pl011", acpi=True, cpu_written=_TCG,
     ),
-    Board("other"),
+    Board("vexpress", ("aarch64",), ("vexpress-",), pci_placed=False, virtio="virtio-mmio", usb=_XHCI, network=_LAN9118, cpu_written=_TCG),
+    Board("vexpress32", ARM32, ("vexpress-",), pci_placed=False, virtio="virtio-mmio", usb=_LEGACY_USB, network=_LAN9118, cpu_written=_TCG),
+    Board(
+        "versatilepb", ("aarch64",), ("versatilepb",), pci_root="pci-root", pci_bus="pci", usb=_XHCI, usb_added=_OHCI,
+        network=(("smc91c111", ""),), cpu_written=_TCG,
+    ),
+    Board(
+        "versatilepb32", ARM32, ("versatilepb",), pci_root="pci-root", pci_bus="pci", usb=_LEGACY_USB, usb_added=_OHCI,
+        network=(("smc91c111", ""),), cpu_written=_TCG,
+    ),
+    Board("aarch64", ("aarch64",), pci_placed=False, usb=_XHCI, network=_LAN9118, cpu_written=_TCG),
+    Board("arm32", ARM32, pci_placed=False, usb=_LEGACY_USB, network=_LAN9118, cpu_written=_TCG),
+    Board(
+        "riscv-virt", RISCV, ("virt", "virt-"), pci_root="pcie-root", usb=_LEGACY_USB, network=_VIRTIO, video=_VIRTIO,
+        serial="system-serial", serial_chip="16550a", balloon=True, acpi=True, cpu_written=_TCG,
+    ),
+    Board("riscv", RISCV, pci_placed=False, usb=_LEGACY_USB, balloon=True, cpu_written=_TCG),
+    Board(
+        "loongarch-virt", ("loongarch64",), ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI[:1], scsi=_VIRTIO_SCSI,
+        network=_VIRTIO, video=_VIRTIO, serial="system-serial", serial_chip="16550a", acpi=True, cpu_written=_TCG,
+    ),
+    Board("loongarch", ("loongarch64",), pci_placed=False, usb=_XHCI[:1], cpu_written=_TCG),
+    Board("sun4m", ("sparc",), _SUN4M, usb=_LEGACY_USB, scsi=(("ncr53c90", ""),), cpu_written=_TCG),
+    Board("sparc", ("sparc",), usb=_LEGACY_USB, cpu_written=_TCG),
+    Board("other", cpu_written=_TCG),
 )  # fmt: skip
+
+
+# What the emulator of an architecture runs beside it.
+_RUNS = {"x86_64": ("i686",), "aarch64": ("armv7l",), "armv7l": ("armv6l",), "ppc64": ("ppc64le",)}
+
+
+# CPU models that QEMU calls in small letters and libvirt does not.
+_POWER = {
+    name.lower(): name
+    for name in ("POWER6", "POWER7", "POWER8", "POWER9", "POWER10", "POWER11", "POWERPC_e5500", "POWERPC_e6500")
+}
+
+
+def cpu_name(name: str, arch: str) -> str:
+    """Name a CPU model of QEMU's as documents do."""
+    return _POWER.get(name.lower(), name) if arch in PPC64 else name
+
+
+def runs(arch: str) -> tuple[str, ...]:
+    """Name the architectures of guests that an emulator of this one runs."""
+    return arch, *_RUNS.get(arch, ())
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ import msgspec
 from domicile.plan.qmp_schema import Entry, reaches
 
 #: Raised whenever the stored form changes: an older cache is then probed anew.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ class Capabilities:
     """Everything known of one QEMU binary.
 
     `machine_types`, `cpus` and `host_cpu` are kept by accelerator, ``kvm`` or ``tcg``; `kvm` says whether the first is
-    there. `arch` is libvirt's word for the target. The `properties` of a type hold for what derives from it, too.
+    there. `gic` are the versions of ARM's interrupt controller, `gic_kernel` those that KVM does. `arch` is
+    libvirt's word for the target. The `properties` of a type hold for what derives from it, too.
     """
 
     binary: str
@@ -85,6 +86,7 @@ class Capabilities:
     tpm_types: tuple[str, ...] = ()
     migration: frozenset[str] = frozenset()
     gic: tuple[int, ...] = ()
+    gic_kernel: tuple[int, ...] = ()
     sev: Mapping[str, Any] | None = None
     sgx: Mapping[str, Any] | None = None
     _paths: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -170,6 +172,14 @@ class Capabilities:
     def cpu(self, name: str, kvm: bool | None = None) -> CpuModel | None:
         """Find a CPU model as it is under an accelerator."""
         return self.cpus[self.accelerator(kvm)].get(name)
+
+    def default_cpu(self, machine: str, kvm: bool | None = None) -> str | None:
+        """Name the CPU model a machine type has by itself: the first that is listed with its type."""
+        found = self.machine(machine, kvm) or self.machine(machine)
+        if found is None or not found.default_cpu:
+            return None
+        models = self.cpus[self.accelerator(kvm)].values()
+        return next((model.name for model in models if model.type_name == found.default_cpu), None)
 
     def at(self, binary: str) -> Capabilities:
         """Give the same capabilities for another path of the binary."""

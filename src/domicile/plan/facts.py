@@ -63,7 +63,7 @@ class Facts:
     @property
     def arm_virt(self) -> bool:
         """Whether the machine is ARM's virt board."""
-        return self.board.name == "arm-virt"
+        return self.board.name in ("arm-virt", "arm32-virt")
 
     @property
     def riscv_virt(self) -> bool:

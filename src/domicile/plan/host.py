@@ -70,7 +70,8 @@ class Host:
 
     `libvirt` is the release whose habits completion follows where they changed; `aliases` says that machine types such as
     ``pc`` are kept as the version they mean now; `fresh` that
-    documents come from their owners: read back later, what the guest would see changed is no longer filled in.
+    documents come from their owners: read back later, what the guest would see changed is no longer filled in; `modern`
+    that they are definitions of today, which get devices of today where guests of long ago kept others.
     `hugepages` are the directories where files in huge pages may be made, by the pages' KiB, and `hugepage_kib` the usual
     size; `numa_nodes` are the NUMA nodes that have memory, and `advised_nodes` those for machines that are placed
     automatically (empty: anywhere). `vhost_net` says that the kernel can move packets itself, `render_node` is the graphics
@@ -94,9 +95,12 @@ class Host:
     libvirt: tuple[int, int] = (9, 0)
     aliases: bool = True
     fresh: bool = True
+    modern: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     #: The firmware that the host's packages describe, the best first.
     firmwares: tuple[Firmware, ...] = ()
     vsock_cid: Callable[[str], int] = ids.vsock_cid
+    #: The IOMMU group of a PCI device of the host, by its address as 0000:00:02.0.
+    iommu_group: Callable[[str], int | None] = lambda _address: None
     new_mac: Callable[[], str] = ids.new_mac
     new_uuid: Callable[[], str] = ids.new_uuid

@@ -59,4 +59,9 @@ class WantCcw:
     """A device number of a channel subsystem."""
 
 
-Want = WantPci | WantUsb | WantDrive | WantVirtioSerial | WantCcw
+@dataclass(frozen=True, slots=True)
+class WantSpaprVio:
+    """A register of the virtual I/O bus of pSeries."""
+
+
+Want = WantPci | WantUsb | WantDrive | WantVirtioSerial | WantCcw | WantSpaprVio

@@ -106,6 +106,7 @@ def interview(binary: str, mtime: float) -> Interview:
         tpm_types=tuple(tpm_types or ()),
         migration=frozenset(c["capability"] for c in (migration or ())),
         gic=tuple(sorted(g["version"] for g in (gic or ()) if g["kernel"] or g["emulated"])),
+        gic_kernel=tuple(sorted(g["version"] for g in (gic or ()) if g["kernel"])),
         sev=sev,
         sgx=sgx,
     )

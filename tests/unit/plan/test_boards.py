@@ -23,10 +23,16 @@ from domicile.plan.boards import BOARDS, board
         ("ppc64", "pseries-8.0", "pseries"),
         ("ppc64", "powernv9", "ppc64"),
         ("aarch64", "virt-8.2", "arm-virt"),
-        ("armv7l", "versatilepb", "arm"),
+        ("armv7l", "versatilepb", "versatilepb32"),
+        ("aarch64", "realview-pbx-a9", "aarch64"),
+        ("armv7l", "vexpress-a9", "vexpress32"),
+        ("armv7l", "virt", "arm32-virt"),
+        ("ppc", "mac99", "ppc"),
         ("riscv64", "virt", "riscv-virt"),
         ("loongarch64", "virt", "loongarch-virt"),
-        ("sparc", "SS-5", "other"),
+        ("sparc", "SS-5", "sun4m"),
+        ("sparc", "leon3_generic", "sparc"),
+        ("avr", "uno", "other"),
     ],
 )
 def test_every_machine_is_of_one_kind(arch: str, machine: str, name: str) -> None:

@@ -6,7 +6,7 @@ from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Control
 from domicile.devices.parts.bus import want_legacy, want_virtio
 from domicile.devices.parts.device import Master
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.place import Pci, Want, WantPci, WantUsb
+from domicile.plan.place import Pci, Want, WantPci, WantSpaprVio, WantUsb
 
 _COMPANIONS = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
 
@@ -54,7 +54,8 @@ def default_scsi(facts: Facts) -> str:
 
 def default_usb(facts: Facts) -> str | None:
     """Name the USB controller for a machine whose owner named none; None where libvirt names none."""
-    return facts.usual(facts.board.usb)
+    board = facts.board
+    return facts.usual(board.usb if facts.host.modern else board.usb_of_old or board.usb)
 
 
 def check(controller: Controller, c: Completion) -> None:
@@ -115,7 +116,7 @@ def place(controller: Controller, facts: Facts) -> Want | None:
         return want_legacy()
     if kind == "scsi":
         if model == "ibmvscsi":
-            return None
+            return WantSpaprVio()
         return want_virtio(controller, facts, model) if model.startswith("virtio") else want_legacy()
     if kind == "virtio-serial":
         return want_virtio(controller, facts, model)

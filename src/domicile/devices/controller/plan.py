@@ -120,10 +120,23 @@ def _fdc(controller: Controller, p: Planning) -> dict[str, Any] | None:
     return {"driver": "isa-fdc", "bootindexA": p.floppy_boot(0), "bootindexB": p.floppy_boot(1)} if p.q35 else None
 
 
+def _host_bridge(controller: Controller) -> dict[str, Any] | None:
+    """Ask for a host bridge beside the one that the machine has built in."""
+    target = controller.target or ControllerTarget()
+    if not target.index:
+        return None
+    return {
+        "driver": "spapr-pci-host-bridge",
+        "index": target.index,
+        "id": alias_of(controller),
+        "numa_node": target.node,
+    }
+
+
 def _pci(controller: Controller, p: Planning) -> dict[str, Any] | None:
     model = controller.model or ""
     if model in ("pci-root", "pcie-root"):
-        return None
+        return _host_bridge(controller)
     name = controller.model_name.name if controller.model_name is not None else None
     target = controller.target or ControllerTarget()
     props: dict[str, Any] = {"driver": name or _PCI_DRIVERS[model]}

@@ -8,7 +8,7 @@ from domicile.devices.interface.port import PortParameters, VirtualPort, Vlan
 from domicile.devices.parts.bus import want_card, want_legacy, want_virtio
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.place import Want, WantUsb
+from domicile.plan.place import Want, WantSpaprVio, WantUsb
 
 
 def defaults(interface: Interface, c: Completion) -> None:
@@ -110,6 +110,8 @@ def place(interface: Interface, facts: Facts) -> Want | None:
         return want_card(facts)
     if model == "usb-net":
         return WantUsb()
+    if model == "spapr-vlan":
+        return WantSpaprVio()
     if model is not None and model.startswith("virtio"):
         return want_virtio(interface, facts, model)
     if model in ("e1000e", "igb"):

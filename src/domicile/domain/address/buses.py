@@ -47,6 +47,9 @@ class Bus:
     offers: int
     first: int
     last: int
+    #: Which isolation group may be plugged in; the first device decides, unless it is `locked`.
+    group: int = 0
+    locked: bool = False
     slots: dict[int, Slot] = field(default_factory=dict)
 
     @classmethod
@@ -65,6 +68,17 @@ class Bus:
         if wants & Pci.HOTPLUG and not self.offers & Pci.HOTPLUG and wants & _ENDPOINTS:
             return False
         return bool(self.offers & wants & KINDS)
+
+    def empty(self) -> bool:
+        """Say whether no slot is taken."""
+        return not any(slot.functions for slot in self.slots.values())
+
+    def join(self, group: int) -> None:
+        """Let a device of an isolation group in by its owner's word: the first decides, one of another ends the isolation."""
+        if self.empty() and not self.locked:
+            self.group = group
+        elif self.group != group:
+            self.group = 0
 
     def full(self) -> bool:
         """Say whether every slot is taken."""
@@ -102,31 +116,47 @@ class Bus:
 
 @dataclass(slots=True)
 class Buses:
-    """All buses of a machine; `growing` ones get a new bus where nothing fits any more."""
+    """All buses of a machine; `growing` ones get a new bus where nothing fits any more, another root if there may be `roots`."""
 
     buses: list[Bus]
     growing: bool = False
-    fits_from: dict[int, int] = field(default_factory=dict)
+    roots: bool = False
+    fits_from: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def next(self, wants: int) -> tuple[int, int, int] | None:
-        """Find the next free (bus, slot, function), growing if allowed."""
-        start = self.fits_from.get(wants, 0)
+    def next(self, wants: int, group: int = 0) -> tuple[int, int, int] | None:
+        """Find the next free (bus, slot, function) for an isolation group, growing if allowed."""
+        start = self.fits_from.get((wants, group), 0)
         for number in range(start, len(self.buses)):
             bus = self.buses[number]
-            if bus.fits(wants, False):
+            if bus.group == group and bus.fits(wants, False):
                 found = bus.free(wants)
                 if found is not None:
-                    self.fits_from[wants] = number
+                    self.fits_from[wants, group] = number
                     return number, *found
+        for number, bus in enumerate(self.buses if self.roots else ()):
+            if not bus.locked and bus.empty() and bus.fits(wants, False):
+                bus.group = group
+                return number, bus.first, 0
         if not self.growing or len(self.buses) > 255:
             return None
         grown = self._grow(wants)
-        return None if grown is None else (grown, self.buses[grown].first, 0)
+        if grown is None:
+            return None
+        self.buses[grown].group = group
+        return grown, self.buses[grown].first, 0
+
+    def filler(self) -> str:
+        """Name the controller of a bus that an address names and nobody described."""
+        if self.roots:
+            return "pci-root"
+        return "pcie-root-port" if self.buses[0].model == "pcie-root" else "pci-bridge"
 
     def _grow(self, wants: int) -> int | None:
         """Add the bus (and what it needs above it) where such a device can be; returns its number."""
         if wants & Pci.PCI:
-            if any(bus.offers & Pci.PCI_BRIDGE for bus in self.buses):
+            if self.roots:
+                self.buses.append(Bus.of("pci-root"))
+            elif any(bus.offers & Pci.PCI_BRIDGE for bus in self.buses):
                 self.buses.append(Bus.of("pci-bridge"))
             else:
                 self.buses.append(Bus.of("pcie-root-port"))

@@ -13,7 +13,7 @@ from domicile.devices import BY_TAG, FAMILIES
 from domicile.devices.controller import Controller, pci_want
 from domicile.devices.interface import Interface
 from domicile.devices.parts.device import Device, PciAddress
-from domicile.domain.address import builtin
+from domicile.domain.address import builtin, isolation
 from domicile.domain.address.buses import Bus, Buses
 from domicile.domain.domain import DeviceLists
 from domicile.domain.rules.controllers import join
@@ -32,6 +32,8 @@ _USB2 = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
 def assign(devices: DeviceLists, c: Completion) -> None:
     """Give every device that wants a PCI address one."""
     controllers = devices.of(Controller)
+    if not c.board.pci_placed:
+        return
     top = max((k.index or 0 for k in controllers if k.type == "pci"), default=-1)
     if top < 0:
         for device, want in wanting(devices, c):
@@ -119,12 +121,13 @@ def _has(device: Device) -> bool:
 def _create(devices: DeviceLists, c: Completion, *, growing: bool) -> Buses:
     """Make the buses of the controllers there are, with all given addresses taken."""
     top = max(k.index or 0 for k in devices.of(Controller) if k.type == "pci")
-    filler = "pcie-root-port" if c.pcie else "pci-bridge"
-    models = ["pcie-root" if c.pcie else "pci-root"] + [filler] * top
+    buses = Buses([Bus.of("pcie-root" if c.pcie else "pci-root")], growing, c.board.pci_roots)
+    # Devices of the host stay away from the first of several host bridges.
+    buses.buses[0].locked = c.board.pci_roots
+    buses.buses += [Bus.of(buses.filler()) for _ in range(top)]
     for controller in devices.of(Controller):
-        if controller.type == "pci" and controller.model in builtin.MODELS:
-            models[controller.index or 0] = controller.model
-    buses = Buses([Bus.of(model) for model in models], growing)
+        if controller.type == "pci" and controller.index and controller.model in builtin.MODELS:
+            buses.buses[controller.index] = Bus.of(controller.model)
     for device in devices.every():
         address = device.address
         if isinstance(address, PciAddress) and address.given:
@@ -164,7 +167,7 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
         return
     if number >= len(buses.buses) and buses.growing:
         while len(buses.buses) <= number < 256:
-            buses.buses.append(Bus.of("pcie-root-port" if c.pcie else "pci-bridge"))
+            buses.buses.append(Bus.of(buses.filler()))
     if address.domain:
         c.problem(
             address,
@@ -205,6 +208,7 @@ def _take_given(device: Device, address: PciAddress, buses: Buses, c: Completion
     if bus.taken(slot, function):
         c.problem(address, f"PCI address '{text}' is used twice", "a free slot or function", "", code=XML_ERROR)
         return
+    bus.join(isolation.group(device, c))
     bus.take(slot, function, bool(flags & Pci.AGGREGATE))
 
 
@@ -235,8 +239,8 @@ def _dry_run(devices: DeviceLists, top: int, c: Completion) -> tuple[Buses, _Tri
     return buses, trial
 
 
-def _next(buses: Buses, flags: int) -> tuple[int, int, int] | None:
-    found = buses.next(flags)
+def _next(buses: Buses, flags: int, group: int = 0) -> tuple[int, int, int] | None:
+    found = buses.next(flags, group)
     if found is not None:
         buses.buses[found[0]].take(found[1], found[2], bool(flags & Pci.AGGREGATE))
     return found
@@ -250,7 +254,7 @@ def _give(devices: DeviceLists, buses: Buses, c: Completion, trial: _Trial) -> N
         if isinstance(device, Controller) and device.model in _USB2:
             _companions(device, devices, buses, c, trial)
             continue
-        found = _next(buses, want.flags)
+        found = _next(buses, want.flags, isolation.group(device, c))
         if found is None:
             if not want.optional:
                 c.problem(device, f"no PCI slot is free for this '{device.shape.tag}'", "fewer devices or one more bus")

@@ -23,7 +23,7 @@ def details(controller: Controller, all_controllers: list[Controller], c: Comple
     name = _NAMES.get(model)
     if model == "pcie-root-port":
         name = "pcie-root-port" if c.caps.has_device("pcie-root-port") else "ioh3420"
-    if model == "pci-root" and c.pseries:
+    if model == "pci-root" and c.board.pci_roots:
         name = "spapr-pci-host-bridge"
     if name is None:
         return
@@ -40,8 +40,8 @@ def details(controller: Controller, all_controllers: list[Controller], c: Comple
         wanted["port"] = ((address.slot or 0) << 3) + (address.function or 0)
     elif model in ("pci-expander-bus", "pcie-expander-bus"):
         wanted["busNr"] = _bus_number(controller, all_controllers)
-    elif model == "pci-root" and c.pseries:
-        wanted["index"] = controller.index or 0
+    elif model == "pci-root" and c.board.pci_roots:
+        wanted["index"] = _target_index(controller, all_controllers)
     if not wanted:
         return
     if controller.target is None:
@@ -49,6 +49,14 @@ def details(controller: Controller, all_controllers: list[Controller], c: Comple
     for slot, value in wanted.items():
         if getattr(controller.target, slot) is None:
             c.allocate(controller.target, slot, value, "from its index and place", "由序号与位置得出")
+
+
+def _target_index(controller: Controller, all_controllers: list[Controller]) -> int:
+    """Give the first host bridge 0, and any other the lowest number that none has."""
+    if not controller.index:
+        return 0
+    taken = {k.target.index for k in all_controllers if k.type == "pci" and k.target is not None}
+    return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
 
 def _bus_number(controller: Controller, all_controllers: list[Controller]) -> int:

@@ -31,6 +31,8 @@ def keys(features: Features, p: Planning) -> Iterator[tuple[str, Any]]:
         yield "gic-version", features.gic.version
     if features.ras is not None and p.arm_virt:
         yield "ras", features.ras.state
+    if features.aia is not None and p.riscv_virt:
+        yield "aia", features.aia.value
     if p.pseries:
         yield from _pseries(features)
 

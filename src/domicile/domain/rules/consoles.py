@@ -32,6 +32,7 @@ def pair(domain: Domain, c: Completion) -> None:
         if not ports:
             made = Serial(target=SerialTarget())
             _mirror(consoles[0], made)
+            made.address = consoles[0].address
             ports.append(made)
             c.add(made, "the console needs a serial port behind it", "控制台背后需要一个串口")
     elif ports and _speaks(ports[0]):

@@ -10,6 +10,7 @@ from domicile.domain.domain import Domain
 from domicile.domain.memory import Memory, Vcpu
 from domicile.domain.os import Boot
 from domicile.domain.rules import numa as numas
+from domicile.plan import boards
 from domicile.plan.facts import Completion
 
 #: From here on a limit is none.
@@ -210,22 +211,10 @@ def _check_mode(domain: Domain, given: Cpu, c: Completion) -> None:
 
 def _machine_default(domain: Domain, c: Completion) -> None:
     """Name the machine type's own CPU."""
-    machine = c.caps.machine(c.machine, c.accel == "kvm") or c.caps.machine(c.machine)
-    if machine is None or not machine.default_cpu:
+    name = c.caps.default_cpu(c.machine, c.accel == "kvm") if c.accel in c.board.cpu_written else None
+    if name is None:
         return
-    name = machine.default_cpu
-    for suffix in (
-        f"-{c.arch}-cpu",
-        "-arm-cpu",
-        "-powerpc64-cpu",
-        "-powerpc-cpu",
-        "-s390x-cpu",
-        "-riscv-cpu",
-        "-x86_64-cpu",
-        "-i386-cpu",
-        "-loongarch-cpu",
-    ):
-        name = name.removesuffix(suffix)
+    name = boards.cpu_name(name, c.arch)
     if domain.cpu is None:
         domain.cpu = Cpu()
         c.add(domain.cpu, "the machine type's own CPU, named so that it stays", "机型默认的 CPU，明确记下以保持不变")

@@ -16,13 +16,18 @@ def _list(domain: Domain, tag: str) -> list[Any]:
 
 
 def inputs(domain: Domain, c: Completion) -> None:
-    """Add the PS/2 mouse and keyboard that a PC has built in."""
+    """Add the PS/2 mouse and keyboard that a PC has built in, and what a display cannot be used without."""
+    present = _list(domain, "input")
+    for kind in c.board.input_added if _list(domain, "graphics") else ():
+        if not any(i.type == kind and i.bus == c.board.input for i in present):
+            made = BY_TAG["input"].element(type=kind, bus=c.board.input)
+            present.append(made)
+            c.add(made, "the display would be of no use without it", "没有它显示便无法使用")
     if c.board.input != "ps2" or "input" not in BY_TAG:
         return
     features = domain.features
     if features is not None and features.ps2 is not None and features.ps2.state is False:
         return
-    present = _list(domain, "input")
     for kind in ("mouse", "keyboard"):
         if not any(i.type == kind and i.bus == "ps2" for i in present):
             made = BY_TAG["input"].element(type=kind, bus="ps2")
@@ -33,9 +38,9 @@ def inputs(domain: Domain, c: Completion) -> None:
 def balloon(domain: Domain, c: Completion) -> None:
     """Add the balloon by which the host takes memory back."""
     present = _list(domain, "memballoon")
-    if present or "memballoon" not in BY_TAG:
+    if present or not c.board.balloon or "memballoon" not in BY_TAG:
         return
-    made = BY_TAG["memballoon"].element(model="virtio" if c.board.balloon else "none")
+    made = BY_TAG["memballoon"].element(model="virtio")
     present.append(made)
     c.add(made, "lets the host take memory back and count it", "使主机可回收与统计内存")
 

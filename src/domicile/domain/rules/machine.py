@@ -8,6 +8,7 @@ from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, XML_ERROR
 from domicile.base.problem import Problem
 from domicile.domain.domain import Domain
 from domicile.domain.os import OsType
+from domicile.plan import boards
 from domicile.plan.capabilities import Capabilities, MachineType
 from domicile.plan.facts import Completion
 from domicile.plan.host import Host
@@ -76,9 +77,9 @@ def _emulator(
         if caps is None:
             raise refused
         refused.join(problems)
-    if caps.arch != arch and not (caps.arch == "x86_64" and arch == "i686"):
+    if arch not in boards.runs(caps.arch):
         message = f"emulator '{caps.binary}' runs '{caps.arch}' guests, not '{arch}'"
-        raise _Refused("os/type/@arch", message, kind.source_line, caps.arch)
+        raise _Refused("os/type/@arch", message, kind.source_line, ", ".join(boards.runs(caps.arch)))
     if domain.type == "kvm" and not (caps.kvm and host.kvm):
         message = f"domain type 'kvm' is not possible with '{caps.binary}' on this host"
         _Refused("@type", message, domain.source_line, "type='qemu', see `domicile doctor`").join(problems)
