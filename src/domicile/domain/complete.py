@@ -27,6 +27,7 @@ from domicile.domain.rules import (
     features,
     firmware,
     inactive,
+    labels,
     machine,
     numa,
     sysinfo,
@@ -126,6 +127,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     assert domain.devices is not None
     lists = domain.devices
     together.as_given(domain, c)
+    labels.as_given(domain, c)
     defaults.memory(domain, c)
     defaults.tuning(domain, c)
     defaults.labels(domain)
@@ -173,6 +175,8 @@ def _fill(domain: Domain, c: Completion) -> None:
     together.check(domain, c)
     ccw.check(lists, c)
     zpci.check(lists, c)
+    labels.check(domain, c)
+    usb.check(lists, c)
     unplanned.tell(domain, c)
     if not c.found:
         serial.assign(lists, c)
@@ -180,8 +184,7 @@ def _fill(domain: Domain, c: Completion) -> None:
         spapr.assign(lists, c)
         pci.assign(lists, c)
         zpci.assign(lists, c)
-        if c.host.fresh:
-            usb.assign(lists, c)
+        usb.assign(lists, c)
         consoles.settle(domain)
 
 

@@ -57,7 +57,7 @@ class Enlightenment(Element):
     extended: Switch | None = f.child("Of part of the translations.", "仅刷新部分转换。", Switch)
 
 
-@element("hyperv", "Hyper-V 功能", closed=True)
+@element("hyperv", "Hyper-V 功能", closed=True, spread=True)
 class Hyperv(Element):
     """What Hyper-V offers Windows guests."""
 

@@ -73,6 +73,7 @@ class Shape:
     identity: tuple[str, ...]
     by_slot: dict[str, Field]
     closed: bool = False
+    spread: bool = False
     set_attrs: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
     """Gives the attributes that are set, in their order, with their values."""
     set_elements: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
@@ -81,11 +82,14 @@ class Shape:
     """Writes such an element, see schema.write.writer_of; None until the first is written."""
 
 
-def element(tag: str, zh: str, *, identity: tuple[str, ...] = (), closed: bool = False) -> Callable[[type[T]], type[T]]:
+def element(
+    tag: str, zh: str, *, identity: tuple[str, ...] = (), closed: bool = False, spread: bool = False
+) -> Callable[[type[T]], type[T]]:
     """Declare an element: its tag and its words in Chinese; the docstring's first line are its words in English.
 
     `identity` names the slots by which two documents' elements are known to be the same device (dotted where nested);
-    a `closed` element refuses children it does not know, where others report them and go on.
+    a `closed` element refuses children it does not know, where others report them and go on; a `spread` one has its end on
+    a line of its own even where it holds nothing.
     """
 
     def make(cls: type[T]) -> type[T]:
@@ -117,6 +121,7 @@ def element(tag: str, zh: str, *, identity: tuple[str, ...] = (), closed: bool =
             identity=identity,
             by_slot={f.slot: f for f in found},
             closed=closed,
+            spread=spread,
         )
         for declared in found:
             hold(declared, declared.of)

@@ -102,12 +102,9 @@ def _make(shape: Shape) -> Writer:
                 "  lines.append(f'{indent}</{tag}>')",
                 " return",
             ]
-        body += [
-            "if len(lines) == start + 1: lines[start] = head + '/>'",
-            "else:",
-            " lines[start] = head + '>'",
-            " lines.append(f'{indent}</{tag}>')",
-        ]
+        if not shape.spread:
+            body.append("if len(lines) == start + 1: lines[start] = head + '/>'; return")
+        body += ["lines[start] = head + '>'", "lines.append(f'{indent}</{tag}>')"]
     code = "def write(made, indent, lines, secrets, tag, marks):\n" + "\n".join(f" {line}" for line in body)
     exec(code, names)  # noqa: S102  our own declarations
     made: Writer = names["write"]

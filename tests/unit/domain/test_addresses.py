@@ -124,8 +124,67 @@ def test_usb_ports_then_hubs(core: Any, sketch: Sketch) -> None:
     ports = [i.address.port for i in domain.devices.input if i.bus == "usb"]
     assert domain.devices.hub[0].address.port == "1"
     assert ports == ["2", "1.1", "1.2", "1.3", "1.4"]
-    problems = core.problems(sketch("<controller type='usb' model='piix3-uhci'/>" + tablets * 3, machine="pc"))
-    assert "no USB port is free" in problems[0].message
+
+
+def test_hubs_are_added_where_ports_are_lacking(core: Any, sketch: Sketch) -> None:
+    tablets = "<input type='tablet' bus='usb'/>"
+    domain = core.complete(sketch("<controller type='usb' model='piix3-uhci'/>" + tablets * 17, machine="pc")).domain
+    assert [h.address.port for h in domain.devices.hub] == ["1", "2", "1.1"]
+    ports = [i.address.port for i in domain.devices.input if i.bus == "usb"]
+    # A hub's own ports come first, then those of the hubs on it, then the next hub.
+    assert ports == [f"1.{n}" for n in range(2, 9)] + [f"1.1.{n}" for n in range(1, 9)] + ["2.1", "2.2"]
+    enough = core.complete(sketch("<controller type='usb' model='piix3-uhci'/>" + tablets * 2, machine="pc")).domain
+    assert not enough.devices.hub
+
+
+@pytest.mark.parametrize(
+    ("inside", "words"),
+    [
+        ("<controller type='usb' model='none'/><input type='tablet' bus='usb'/>", ["USB is off", "'input'"]),
+        (
+            "<hub type='usb'><address type='usb' bus='0' port='1.1.1.1.1'/></hub>",
+            ["'port'", "<address>", "'1.1.1.1.1'"],
+        ),
+        ("<hub type='usb'><address type='usb' bus='0' port='x'/></hub>", ["'port'", "<address>", "'x'"]),
+        ("<hub type='usb'><address type='usb' bus='0' port='2.1'/></hub>", ["'2.1'", "does not exist"]),
+        ("<hub type='usb'><address type='usb' bus='7' port='1'/></hub>", ["'7'", "does not exist"]),
+        ("<controller type='usb' model='nec-xhci' ports='16'/>", ["'nec-xhci'", "'15'", "'16'"]),
+        ("<controller type='usb' model='qemu-xhci' ports='0'/>", ["'qemu-xhci'", "'15'", "'0'"]),
+    ],
+)
+def test_usb_that_cannot_be(core: Any, sketch: Sketch, inside: str, words: list[str]) -> None:
+    messages = [problem.message for problem in core.problems(sketch(inside, machine="pc"))]
+    assert any(all(word in message for word in words) for message in messages), messages
+
+
+def test_a_hub_and_a_device_on_one_port(core: Any, sketch: Sketch) -> None:
+    place = "<address type='usb' bus='0' port='1'/>"
+    inside = f"<input type='tablet' bus='usb'>{place}</input><hub type='usb'>{place}</hub>"
+    (problem,) = core.problems(sketch(inside, machine="pc"))
+    assert "'1'" in problem.message and "twice" in problem.message
+
+
+def test_parts_of_a_chipsets_usb_keep_together(core: Any, sketch: Sketch) -> None:
+    models = ("ehci1", "uhci1", "uhci2", "ehci1", "uhci1", "uhci1", "ehci1")
+    domain = core.complete(sketch("".join(f"<controller type='usb' model='ich9-{m}'/>" for m in models))).domain
+    found = [(k.model.removeprefix("ich9-"), k.index) for k in domain.devices.of(Controller) if k.type == "usb"]
+    assert found == [
+        ("ehci1", 0), ("uhci1", 0), ("uhci2", 0), ("ehci1", 1), ("uhci1", 1), ("ehci1", 2), ("uhci1", 2),
+    ]  # fmt: skip
+
+
+def test_ports_of_a_switch_have_a_slot_each(core: Any, sketch: Sketch) -> None:
+    models = ("pcie-root-port", "pcie-switch-upstream-port", *["pcie-switch-downstream-port"] * 3, "dmi-to-pci-bridge")
+    domain = core.complete(
+        sketch("".join(f"<controller type='pci' model='{m}' index='{n}'/>" for n, m in enumerate(models, 1)))
+    ).domain
+    controllers = domain.devices.of(Controller)
+    ports = [k for k in controllers if k.model == "pcie-switch-downstream-port"]
+    assert [(p.address.bus, p.address.slot, p.address.function, p.target.port) for p in ports] == [
+        (2, 0, 0, 0), (2, 1, 0, 1), (2, 2, 0, 2),
+    ]  # fmt: skip
+    # Where real chipsets have it.
+    assert [k.address.slot for k in controllers if k.model == "dmi-to-pci-bridge"] == [0x1E]
 
 
 def test_a_usb_port_once(core: Any, sketch: Sketch) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from domicile.base.errors import XML_ERROR
 from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller
+from domicile.devices.parts import threads
 from domicile.devices.parts.bus import want_legacy, want_virtio
 from domicile.devices.parts.device import Master
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Pci, Want, WantPci, WantSpaprVio, WantUsb
 
+# How many ports the models that let their owner choose have at most. Source: QEMU's hw/usb/hcd-xhci.
+_PORTS = {"nec-xhci": 15, "qemu-xhci": 15}
 _COMPANIONS = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
 
 
@@ -78,8 +82,29 @@ def check(controller: Controller, c: Completion) -> None:
         c.problem(controller, "machine type 'pc' has one IDE controller only", "index='0'", "@index")
     if controller.type == "ide" and c.pcie:
         c.problem(controller, f"machine type '{c.machine}' has no IDE controller", "type='sata'", "@type")
-    if controller.ports is not None and controller.type == "usb" and controller.ports > 15:
-        c.problem(controller, f"'ports' of the USB controller is '{controller.ports}'", "1 to 15", "@ports")
+    if controller.ports is not None and controller.type == "usb":
+        _check_ports(controller, controller.ports, c)
+    _check_driver(controller, c)
+
+
+def _check_ports(controller: Controller, ports: int, c: Completion) -> None:
+    model, most = controller.model, _PORTS.get(controller.model or "")
+    if most is not None and not 1 <= ports <= most:
+        what = f"a USB controller of model '{model}' has at most '{most}' ports, not '{ports}'"
+        c.problem(controller, what, f"1 to {most}", "@ports")
+
+
+def _check_driver(controller: Controller, c: Completion) -> None:
+    driver = controller.driver
+    virtio_scsi = controller.type == "scsi" and (controller.model or "").startswith("virtio")
+    if driver is None:
+        return
+    for slot in ("iothread", "iothreads"):
+        if getattr(driver, slot) is not None and not virtio_scsi:
+            what = f"'{slot}' is for SCSI controllers of model 'virtio-scsi', not for type '{controller.type}'"
+            c.problem(driver, what, f"no {slot}", f"@{slot}" if slot == "iothread" else slot, XML_ERROR)
+    if virtio_scsi:
+        threads.check(driver, f"SCSI controller '{controller.index}'", "virtio-scsi-pci", c)
 
 
 def _check_pci(controller: Controller, c: Completion) -> None:
@@ -136,7 +161,7 @@ _PLUGGED = {
     "pcie-to-pci-bridge": WantPci(Pci.PCIE_TO_PCI | Pci.HOTPLUG),
     "pcie-root-port": WantPci(Pci.ROOT_PORT | Pci.AGGREGATE),
     "pcie-switch-upstream-port": WantPci(Pci.UPSTREAM),
-    "pcie-switch-downstream-port": WantPci(Pci.DOWNSTREAM | Pci.AGGREGATE),
+    "pcie-switch-downstream-port": WantPci(Pci.DOWNSTREAM),
     "pci-expander-bus": WantPci(Pci.PCI_EXPANDER),
     "pcie-expander-bus": WantPci(Pci.PCIE_EXPANDER),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domicile.devices.parts.device import Device, VirtioOptions
+from domicile.devices.parts.threads import ThreadMap
 from domicile.schema import field as f
 from domicile.schema.scalar import INT, ON_OFF, PUINT, UINT, ULONG, enum, hexadecimal
 from domicile.schema.shape import Element, element
@@ -87,6 +88,9 @@ class ControllerDriver(VirtioOptions):
         "Whether a thread of its own sees the requests.", "是否由独立线程接收请求。", ON_OFF
     )
     iothread: int | None = f.attr("The I/O thread that serves it.", "服务它的 I/O 线程。", PUINT)
+    iothreads: ThreadMap | None = f.child(
+        "The I/O threads that serve its queues.", "服务其队列的 I/O 线程。", ThreadMap, order=60
+    )
 
 
 @element("model", "PCI 控制器的具体型号")
@@ -151,4 +155,4 @@ class Controller(Device):
     @property
     def companion(self) -> bool:
         """Whether it accompanies another controller of the same index."""
-        return self.master is not None
+        return self.master is not None or (self.model or "").startswith("ich9-uhci")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.devices.controller.model import Controller, ControllerTarget
+from domicile.devices.parts import threads
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, where
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need
@@ -74,6 +75,7 @@ def _driver(controller: Controller) -> dict[str, Any]:
         "max_sectors": driver.max_sectors,
         "ioeventfd": driver.ioeventfd,
         "iothread": f"iothread{driver.iothread}" if driver.iothread else None,
+        "iothread-vq-mapping": threads.props(driver.iothreads),
         **virtio_props(driver),
     }
 

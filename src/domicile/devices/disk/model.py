@@ -6,33 +6,12 @@ from domicile.devices.disk.secret import Auth, Encryption
 from domicile.devices.disk.source import FORMATS, SOURCE_TYPES, BackingStore, DiskSource, MetadataCache, Mirror
 from domicile.devices.disk.tune import BlockIo, Geometry, IoTune, ThrottleFilters
 from domicile.devices.parts.device import Device, VirtioOptions
+from domicile.devices.parts.threads import ThreadMap
 from domicile.schema import field as f
-from domicile.schema.scalar import FILLED, ON_OFF, PUINT, STR, UINT, YES_NO, enum
+from domicile.schema.scalar import FILLED, ON_OFF, PUINT, STR, YES_NO, enum
 from domicile.schema.shape import Element, element
 
 BUSES = ("ide", "fdc", "scsi", "virtio", "xen", "usb", "uml", "sata", "sd")
-
-
-@element("queue", "队列")
-class MappedQueue(Element):
-    """A queue of the disk."""
-
-    id: int | None = f.attr("Its number, from 0.", "编号，从 0 开始。", UINT, required=True)
-
-
-@element("iothread", "I/O 线程")
-class MappedThread(Element):
-    """An I/O thread that serves some of the disk's queues, or its share of all where none is named."""
-
-    id: int | None = f.attr("The I/O thread's number.", "I/O 线程编号。", PUINT, required=True)
-    queue: list[MappedQueue] = f.children("A queue it serves.", "它服务的队列。", MappedQueue)
-
-
-@element("iothreads", "I/O 线程分配")
-class ThreadMap(Element):
-    """Which I/O threads serve which queues of the disk."""
-
-    iothread: list[MappedThread] = f.children("One I/O thread.", "一个 I/O 线程。", MappedThread)
 
 
 @element("transient", "临时写入")
@@ -215,7 +194,6 @@ __all__ = [
     "DiskTarget",
     "Geometry",
     "IoTune",
-    "MappedThread",
     "ThreadMap",
     "Transient",
 ]

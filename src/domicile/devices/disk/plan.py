@@ -8,6 +8,7 @@ from typing import Any
 from domicile.devices.disk.chain import CACHE, Chain, cache_mode
 from domicile.devices.disk.model import Disk, DiskDriver
 from domicile.devices.disk.tune import IoTune
+from domicile.devices.parts import threads
 from domicile.devices.parts.bus import alias_of, is_drive, virtio_driver, virtio_props, where
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need
@@ -170,15 +171,6 @@ def _device(disk: Disk, driver: DiskDriver, node: str | None, p: Planning, origi
     yield Structured("device", {**_frontend(disk, driver, bus or "", p), **props}, origin=origin)
 
 
-def _mapping(driver: DiskDriver) -> list[dict[str, Any]] | None:
-    if driver.iothreads is None or not driver.iothreads.iothread:
-        return None
-    return [
-        {"iothread": f"iothread{thread.id}", "vqs": [queue.id for queue in thread.queue] or None}
-        for thread in driver.iothreads.iothread
-    ]
-
-
 def _frontend(disk: Disk, driver: DiskDriver, bus: str, p: Planning) -> dict[str, Any]:
     cd = disk.device == "cdrom"
     if bus == "virtio":
@@ -189,7 +181,7 @@ def _frontend(disk: Disk, driver: DiskDriver, bus: str, p: Planning) -> dict[str
             "event_idx": driver.event_idx,
             "num-queues": driver.queues,
             "queue-size": driver.queue_size,
-            "iothread-vq-mapping": _mapping(driver),
+            "iothread-vq-mapping": threads.props(driver.iothreads),
             **virtio_props(driver),
             **where(disk, p),
         }

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from domicile.base.errors import XML_ERROR
 from domicile.devices.disk.model import Disk
 from domicile.devices.disk.tune import IoTune
+from domicile.devices.parts import threads
 from domicile.plan.facts import Completion
 
 # Source: QEMU's THROTTLE_VALUE_MAX.
@@ -22,7 +23,8 @@ def check_tuning(disk: Disk, dev: str, bus: str, c: Completion) -> None:
     filters = disk.throttlefilters
     if filters is not None:
         if disk.iotune is not None:
-            c.problem(disk, f"disk '{dev}' has both 'throttlefilters' and 'iotune'", "one of them", "throttlefilters")
+            what = f"for disk '{dev}', 'throttlefilters' must not be used together with 'iotune'"
+            c.problem(disk, what, "one of them", "throttlefilters")
         names = [one.group for one in filters.throttlefilter]
         for name in {name for name in names if names.count(name) > 1}:
             c.problem(filters, f"disk '{dev}' passes the throttle group '{name}' twice", "once", "throttlefilter")
@@ -61,9 +63,9 @@ def check_limits(tune: IoTune, owner: str, c: Completion) -> None:
                     c.problem(tune, f"'{name}{ending}' of {owner} is {value}", f"0 to {MOST}", f"{name}{ending}")
 
 
-def check_together(disks: Iterable[Disk], groups: Iterable[IoTune], threads: Iterable[int], c: Completion) -> None:
+def check_together(disks: Iterable[Disk], groups: Iterable[IoTune], existing: Iterable[int], c: Completion) -> None:
     """Find limits of one name that differ, and groups and threads that are named but not there."""
-    known, existing = {group.group_name for group in groups}, set(threads)
+    known, existing = {group.group_name for group in groups}, set(existing)
     tunes: dict[str, IoTune] = {}
     for disk in disks:
         dev = disk.target.dev if disk.target is not None else ""
@@ -75,10 +77,7 @@ def check_together(disks: Iterable[Disk], groups: Iterable[IoTune], threads: Ite
                 if one.group not in known:
                     c.problem(one, f"throttle group '{one.group}' of disk '{dev}' does not exist", "", "@group")
         driver = disk.driver
-        wanted = [driver.iothread] if driver is not None else []
-        if driver is not None and driver.iothreads is not None:
-            wanted += [thread.id for thread in driver.iothreads.iothread]
-        for number in wanted:
+        for number in threads.named(driver) if driver is not None else []:
             if number is not None and number not in existing:
                 c.problem(
                     driver, f"I/O thread '{number}' of disk '{dev}' does not exist", "one of <iothreadids>", "@iothread"
@@ -91,27 +90,4 @@ def _check_threads(disk: Disk, dev: str, bus: str, c: Completion) -> None:
         return
     if bus != "virtio":
         c.problem(driver, f"disk '{dev}' on bus '{bus}' has an I/O thread", "bus='virtio'", "@iothread")
-    if driver.iothreads is None:
-        return
-    if not c.caps.has_property("virtio-blk-pci", "iothread-vq-mapping"):
-        c.problem(driver, f"this QEMU knows no <iothreads> of disk '{dev}'", "iothread='…'", "iothreads")
-    if driver.iothread is not None:
-        c.problem(driver, f"disk '{dev}' has both 'iothread' and <iothreads>", "one of them", "iothreads")
-    threads = driver.iothreads.iothread
-    numbers = [thread.id for thread in threads]
-    for number in {number for number in numbers if numbers.count(number) > 1}:
-        c.problem(driver.iothreads, f"I/O thread '{number}' of disk '{dev}' stands twice", "once", "iothread")
-    served = [queue.id for thread in threads for queue in thread.queue]
-    if not served:
-        return
-    if not all(thread.queue for thread in threads):
-        c.problem(driver.iothreads, f"some I/O threads of disk '{dev}' have queues, others none", "all", "iothread")
-    if driver.queues is None:
-        c.problem(driver, f"<queue> for disk '{dev}' needs the attribute 'queues'", "queues='…'", "@queues")
-    elif sorted(number or 0 for number in served) != list(range(driver.queues)):
-        c.problem(
-            driver.iothreads,
-            f"each queue of disk '{dev}' needs one I/O thread",
-            f"0 to {driver.queues - 1}",
-            "iothread",
-        )
+    threads.check(driver, f"disk '{dev}'", "virtio-blk-pci", c)

@@ -28,8 +28,7 @@ def where(device: Device, planning: Planning) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(address, PciAddress):
         found["bus"] = planning.pci_bus(address.bus or 0)
-        if address.multifunction:
-            found["multifunction"] = True
+        found["multifunction"] = address.multifunction
         slot, function = address.slot or 0, address.function or 0
         found["addr"] = f"{slot:#x}.{function:#x}" if function else f"{slot:#x}"
     elif isinstance(address, UsbAddress):

@@ -94,6 +94,8 @@ def _q35(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
             _put(device, buses, 0x1F, 2, c, trial)
         elif device.type == "usb" and device.model in _ICH9_FUNCTION:
             _ich9(device, devices, buses, c, trial)
+        elif device.model == "dmi-to-pci-bridge" and not root.taken(0x1E):
+            _put(device, buses, 0x1E, 0, c, trial)
     for sound in getattr(devices, "sound", ()):
         if sound.model == "ich9" and trial.given(sound) is None and not root.taken(0x1B):
             _put(sound, buses, 0x1B, 0, c, trial)

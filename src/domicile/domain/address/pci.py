@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from domicile.base.errors import XML_ERROR
 from domicile.devices import BY_TAG, FAMILIES
+from domicile.devices.console import Console
 from domicile.devices.controller import Controller, pci_want
 from domicile.devices.interface import Interface
 from domicile.devices.parts.device import Device, PciAddress
@@ -130,7 +131,8 @@ def _create(devices: DeviceLists, c: Completion, *, growing: bool) -> Buses:
             buses.buses[controller.index] = Bus.of(controller.model)
     for device in devices.every():
         address = device.address
-        if isinstance(address, PciAddress) and address.given:
+        # A console that stands for a serial port may show that one's address; it has none of its own.
+        if isinstance(address, PciAddress) and address.given and not isinstance(device, Console):
             _whole(address)
             _take_given(device, address, buses, c)
     return buses

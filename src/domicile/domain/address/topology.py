@@ -35,9 +35,12 @@ def details(controller: Controller, all_controllers: list[Controller], c: Comple
     wanted: dict[str, int] = {}
     if model == "pci-bridge":
         wanted["chassisNr"] = controller.index or 0
-    elif model in ("pcie-root-port", "pcie-switch-downstream-port"):
+    elif model == "pcie-root-port":
         wanted["chassis"] = controller.index or 0
         wanted["port"] = ((address.slot or 0) << 3) + (address.function or 0)
+    elif model == "pcie-switch-downstream-port":
+        wanted["chassis"] = controller.index or 0
+        wanted["port"] = address.slot or 0
     elif model in ("pci-expander-bus", "pcie-expander-bus"):
         wanted["busNr"] = _bus_number(controller, all_controllers)
     elif model == "pci-root" and c.board.pci_roots:

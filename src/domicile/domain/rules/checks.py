@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domicile.base.errors import INTERNAL_ERROR, XML_DETAIL, XML_ERROR
+from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.parts.device import Device, DriveAddress
@@ -23,7 +23,6 @@ def whole(domain: Domain, c: Completion) -> None:
     _cpu(domain, c)
     _boot(domain, c)
     _lifecycle(domain, c)
-    _labels(domain, c)
     _weights(domain, c)
     if domain.devices is not None:
         _unique(domain, c)
@@ -44,7 +43,7 @@ def _memory(domain: Domain, c: Completion) -> None:
         if not any(p.path == "memory" or (element is memory and element is not None) for element, _, p in c.found):
             c.problem(
                 memory or domain,
-                "element 'memory' is missing or 0",
+                "element 'memory' is missing or 0: no amount in <memory>, and none in the nodes of <numa>",
                 "an amount such as <memory unit='MiB'>512</memory>",
                 "" if memory else "memory",
                 code=XML_ERROR,
@@ -156,21 +155,6 @@ def _weights(domain: Domain, c: Completion) -> None:
     for element, weight in ((tuning, tuning.weight), *((device, device.weight) for device in tuning.device)):
         if weight and not 100 <= weight <= 1000:
             c.problem(element, f"element 'weight' has the value '{weight}'", "100 to 1000", "weight")
-
-
-def _labels(domain: Domain, c: Completion) -> None:
-    seen: set[str | None] = set()
-    for node in domain.seclabel:
-        model = node.get("model")
-        if model in seen and model is not None:
-            c.problem(
-                domain,
-                f"there are two elements 'seclabel' of model '{model}'",
-                "one of each model",
-                "seclabel",
-                XML_DETAIL,
-            )
-        seen.add(model)
 
 
 def _lifecycle(domain: Domain, c: Completion) -> None:

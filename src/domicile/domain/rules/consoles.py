@@ -36,7 +36,12 @@ def pair(domain: Domain, c: Completion) -> None:
             ports.append(made)
             c.add(made, "the console needs a serial port behind it", "控制台背后需要一个串口")
     elif ports and _speaks(ports[0]):
-        console = Console(target=ConsoleTarget(type="serial", port=0))
+        for one in ports:
+            if one.target is None:
+                one.target = SerialTarget()
+        number_ports(ports, c)
+        port = ports[0].target.port if ports[0].target is not None else None
+        console = Console(target=ConsoleTarget(type="serial", port=port or 0))
         _mirror(ports[0], console)
         consoles.insert(0, console)
         c.add(console, "the first serial port is the console", "第一个串口即控制台")

@@ -21,7 +21,7 @@ def insert(controllers: list[Controller], controller: Controller) -> None:
             place = position + 1
             break
         if (other.index or 0) > controller.index or (
-            controller.master is None and other.master is not None and other.index == controller.index
+            not controller.companion and other.companion and other.index == controller.index
         ):
             place = position
         else:
@@ -46,21 +46,28 @@ def number(devices: DeviceLists, c: Completion) -> None:
     for controller in controllers:
         if controller.type is not None and controller.index is not None:
             taken.setdefault(controller.type, set()).add(controller.index)
-    last_ehci: int | None = None
+    before: Controller | None = None
     for controller in controllers:
-        if controller.type is None or controller.index is not None:
-            if controller.type == "usb" and controller.model == "ich9-ehci1":
-                last_ehci = controller.index
-            continue
-        used = taken.setdefault(controller.type, set())
-        if controller.type == "usb" and (controller.model or "").startswith("ich9-uhci") and last_ehci is not None:
-            index = last_ehci
-        else:
-            index = next(n for n in range(len(used) + 1) if n not in used)
-        used.add(index)
-        if controller.type == "usb" and controller.model == "ich9-ehci1":
-            last_ehci = index
-        c.allocate(controller, "index", index, "the first free number of its kind", "同类中第一个空闲序号")
+        if controller.type is not None and controller.index is None:
+            used = taken.setdefault(controller.type, set())
+            index = _companion_index(controller, before, controllers)
+            if index is None:
+                index = next(n for n in range(len(used) + 1) if n not in used)
+            used.add(index)
+            c.allocate(controller, "index", index, "the first free number of its kind", "同类中第一个空闲序号")
+        if controller.type == "usb":
+            before = controller
+
+
+_USB2 = ("ich9-ehci1", "ich9-uhci1", "ich9-uhci2", "ich9-uhci3")
+
+
+def _companion_index(new: Controller, before: Controller | None, controllers: list[Controller]) -> int | None:
+    """Give a part of an ICH9's USB the index of the part before it, unless that index has such a part already."""
+    if new.type != "usb" or new.model not in _USB2 or before is None or before.model not in _USB2:
+        return None
+    same = [k for k in controllers if k.type == "usb" and k.index == before.index and k.model == new.model]
+    return None if same else before.index
 
 
 def arrange(devices: DeviceLists) -> None:

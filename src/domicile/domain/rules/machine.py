@@ -50,9 +50,6 @@ def _kinds(domain: Domain) -> OsType:
     line = domain.source_line
     if domain.type is None:
         raise _Refused("@type", "element 'domain' has no attribute 'type'", line, "kvm, qemu", INTERNAL_ERROR)
-    if domain.type not in ("kvm", "qemu"):
-        message = f"attribute 'type' of element 'domain' has the value '{domain.type}'"
-        raise _Refused("@type", message, line, "kvm, qemu")
     if domain.os is None or domain.os.type is None:
         raise _Refused("os/type", "element 'os' with a <type> is missing", line, "<os><type>hvm</type></os>", XML_ERROR)
     kind = domain.os.type
@@ -77,6 +74,9 @@ def _emulator(
         if caps is None:
             raise refused
         refused.join(problems)
+    if domain.type not in ("kvm", "qemu"):
+        message = f"emulator '{caps.binary}' does not run what attribute 'type' of <domain> says: '{domain.type}'"
+        raise _Refused("@type", message, domain.source_line, "kvm, qemu")
     if arch not in boards.runs(caps.arch):
         message = f"emulator '{caps.binary}' runs '{caps.arch}' guests, not '{arch}'"
         raise _Refused("os/type/@arch", message, kind.source_line, ", ".join(boards.runs(caps.arch)))

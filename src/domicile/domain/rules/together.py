@@ -7,12 +7,14 @@ from typing import Any, cast
 
 from domicile.devices import audio, hostdev, memory, video
 from domicile.devices.console import Console, mirrors
+from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk, tuning_checks
 from domicile.devices.filesystem import Filesystem
 from domicile.devices.graphics import complete as graphics
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.input import Input
 from domicile.devices.interface import Interface
+from domicile.devices.parts import threads as mapped
 from domicile.devices.parts.chardev import wants_spice
 from domicile.domain.domain import Domain
 from domicile.domain.rules.checks import MAX_THREADS
@@ -80,6 +82,11 @@ def _disks(domain: Domain, c: Completion) -> None:
     free = (number for number in count(1) if number not in threads)
     threads |= set(islice(free, max(min(domain.iothreads or 0, MAX_THREADS) - len(named), 0)))
     tuning_checks.check_together(domain.devices.of(Disk), groups, threads, c)
+    for controller in domain.devices.of(Controller):
+        for number in mapped.named(controller.driver) if controller.driver is not None else []:
+            if number is not None and number not in threads:
+                what = f"I/O thread '{number}' of {controller.type} controller '{controller.index}' does not exist"
+                c.problem(controller.driver, what, "one of <iothreadids>", "@iothread")
 
 
 _SHARED = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
