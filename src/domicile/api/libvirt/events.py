@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import InvalidRequest
+from domicile.base.errors import Conflict, InvalidRequest
 from domicile.rpc.call import P, Stub
 from domicile.rpc.calls import connect
 from domicile.rpc.calls import domain_event as d
@@ -56,6 +56,8 @@ DOMAIN_EVENTS: list[tuple[Stub[..., None], Stub[..., None] | None]] = [
     (d.domain_event_nic_mac_change, None),
 ]
 _LEGACY = dict(DOMAIN_EVENTS)
+WISHES_MAX = 4096
+"""Wishes of one client at a time; libvirt's own clients have a few dozen at most."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,13 +75,17 @@ class EventHub:
     def __init__(self) -> None:
         self._wishes: dict[Stub[..., None], list[Subscription]] = {}
         self._next: dict[Session[Any], int] = {}
+        self._held: dict[Session[Any], int] = {}
 
     def subscribe(
         self, session: Session[Any], event: Stub[..., None], uuid: bytes | None = None, *, numbered: bool = True
     ) -> int:
         """Add a wish and return its number, counted a client from 0."""
         number = self._next.get(session, 0)
-        self._next[session] = number + 1
+        held = self._held.get(session, 0)
+        if held >= WISHES_MAX:
+            raise Conflict(f"this client waits for {held} kinds of events already, at most {WISHES_MAX} may be")
+        self._next[session], self._held[session] = number + 1, held + 1
         self._wishes.setdefault(event, []).append(Subscription(session, number if numbered else None, uuid))
         return number
 
@@ -90,12 +96,15 @@ class EventHub:
             kept = [wish for wish in wishes if wish.session is not session or not matches(event, wish)]
             removed += len(wishes) - len(kept)
             self._wishes[event] = kept
+        if removed:
+            self._held[session] -= removed
         return removed
 
     def drop(self, session: Session[Any]) -> None:
         """Forget a client."""
         if self._next.pop(session, None) is not None:
             self.unsubscribe(session, lambda event, wish: True)
+            del self._held[session]
 
     def publish(self, event: Stub[Concatenate[int, P], None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Tell every client that wants to hear of it; the arguments follow the callback's number."""
