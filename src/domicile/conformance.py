@@ -43,7 +43,7 @@ def host(
         snake = (
             re.sub(r"([a-z0-9])([A-Z][a-z])", r"\1_\2", snake)
             .lower()
-            .replace("x509secret", "x509_secret")
+            .replace("x509secretuuid", "x509_secret_uuid")
             .replace("tlsx509", "tls_x509")
             .replace("x509verify", "x509_verify")
         )

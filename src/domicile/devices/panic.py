@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import where
@@ -64,6 +64,15 @@ def check(panic: Panic, c: Completion) -> None:
     elif not isinstance(address, wanted):
         accepted = "isa" if wanted is IsaAddress else "pci"
         c.problem(address, f"panic model '{model}' has an address of type '{address.type}'", accepted, "@type")
+
+
+def check_together(notifiers: Sequence[Panic], c: Completion) -> None:
+    """Find two notifiers of one model."""
+    seen: set[str | None] = set()
+    for panic in notifiers:
+        if panic.model in seen:
+            c.problem(panic, f"there is more than one <panic> of model '{panic.model}'", "each model once", "@model")
+        seen.add(panic.model)
 
 
 def place(panic: Panic, facts: Facts) -> Want | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,25 @@ from domicile.schema.shape import Element, element
 _DBUS_CHANNEL = "org.qemu.usbredir"
 
 
+_VERSION = re.compile(r"\s*(\d{1,2})(?:\.(\d{1,2}))?\s*\Z")
+
+
+def _version(text: str) -> int | None:
+    """Read a USB version such as 2.56, of which each digit is four bits; -1 says that all match."""
+    if text.strip() == "-1":
+        return None
+    found = _VERSION.match(text)
+    if found is None:
+        raise ValueError
+    major, minor = int(found[1]), int(found[2] or 0)
+    return major // 10 << 12 | major % 10 << 8 | minor // 10 << 4 | minor % 10
+
+
+def _show_version(value: int) -> str:
+    digits = f"{value:04x}"
+    return f"{int(digits[:2])}.{digits[2:]}"
+
+
 def _number(width: int) -> Scalar:
     """A number in capital hexadecimal digits; -1 says that all match, as leaving it out does."""
     plain = hexadecimal(width, 16**width - 1)
@@ -39,7 +59,11 @@ class UsbFilter(Element):
     class_: int | None = f.attr("The class of the device.", "设备类别。", _number(2), name="class")
     vendor: int | None = f.attr("The maker's number.", "厂商编号。", _number(4))
     product: int | None = f.attr("The product's number.", "产品编号。", _number(4))
-    version: str | None = f.attr("The device's version, such as 2.56.", "设备版本，如 2.56。")
+    version: int | None = f.attr(
+        "The device's version, such as 2.56.",
+        "设备版本，如 2.56。",
+        Scalar("version", _version, _show_version, "a version such as 2.56, or -1 for any"),
+    )
     allow: bool | None = f.attr("Whether such a device may be redirected.", "是否允许重定向。", YES_NO)
 
 
@@ -93,6 +117,7 @@ def plan(redirdev: RedirDev, p: Planning) -> Iterator[Item | Need]:
         "driver": "usb-redir",
         "chardev": f"char{name}",
         "id": name,
+        "filter": p.usb_filter,
         "bootindex": p.boot_index(redirdev),
         **where(redirdev, p),
     }
@@ -108,11 +133,13 @@ def _rule(rule: UsbFilter) -> str:
     def shown(value: int | None, width: int) -> str:
         return "-1" if value is None else f"0x{value:0{width}X}"
 
-    version = "-1"
-    if rule.version is not None:
-        major, _, minor = rule.version.partition(".")
-        version = f"0x{int(major):02X}{int(minor or 0):02d}" if major.isdigit() and (minor or "0").isdigit() else "-1"
-    words = (shown(rule.class_, 2), shown(rule.vendor, 4), shown(rule.product, 4), version, "1" if rule.allow else "0")
+    words = (
+        shown(rule.class_, 2),
+        shown(rule.vendor, 4),
+        shown(rule.product, 4),
+        shown(rule.version, 4),
+        "1" if rule.allow else "0",
+    )
     return ":".join(words)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, where
@@ -143,6 +143,15 @@ def check(tpm: Tpm, c: Completion) -> None:
     _check_source(backend, c)
     if tpm.address is not None and not (model in ("tpm-spapr", _PROXY) and isinstance(tpm.address, SpaprVioAddress)):
         c.problem(tpm.address, f"TPM model '{model}' has an address of type '{tpm.address.type}'", "no <address>")
+
+
+def check_together(modules: Sequence[Tpm], c: Completion) -> None:
+    """Find modules that no machine has two of: one proxy, and one other."""
+    for proxy in (False, True):
+        several = [tpm for tpm in modules if (tpm.model == _PROXY) is proxy]
+        if len(several) > 1:
+            what = "TPM proxies" if proxy else "TPMs that are no proxy"
+            c.problem(several[1], f"there are {len(several)} {what}", "one at most")
 
 
 def _check_source(backend: TpmBackend, c: Completion) -> None:

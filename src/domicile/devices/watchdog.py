@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, want_legacy, where
@@ -60,6 +60,14 @@ def check(watchdog: Watchdog, c: Completion) -> None:
         c.problem(address, f"watchdog model '{model}' has no address", "no <address>")
     elif address is not None and not isinstance(address, PciAddress):
         c.problem(address, f"watchdog model '{model}' has an address of type '{address.type}'", "pci", "@type")
+
+
+def check_together(watchdogs: Sequence[Watchdog], c: Completion) -> None:
+    """Find watchdogs that want different things: QEMU has one action for all of them."""
+    for watchdog in watchdogs[1:]:
+        if watchdog.action != watchdogs[0].action:
+            message = f"a watchdog has the action '{watchdog.action}' beside one that has '{watchdogs[0].action}'"
+            c.problem(watchdog, message, "the same action for all of them", "@action")
 
 
 def place(watchdog: Watchdog, facts: Facts) -> Want | None:

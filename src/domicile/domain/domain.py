@@ -10,6 +10,7 @@ from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, NO_NAME
 from domicile.devices import FAMILIES
 from domicile.devices.disk.tune import ThrottleGroups
 from domicile.devices.parts.device import Device
+from domicile.devices.redirdev import RedirDev, RedirFilter
 from domicile.domain.clock import Clock
 from domicile.domain.cpu import Cpu
 from domicile.domain.features import Features
@@ -73,7 +74,9 @@ def _devices() -> type[DeviceLists]:
     for family in FAMILIES:
         shape = family.element.shape
         fields.append((family.tag, Any, f.children(shape.en, shape.zh, family.element)))
-    fields.append(("redirfilter", Any, f.raw("Which USB devices may be redirected.", "允许重定向的 USB 设备。")))
+        if family.element is RedirDev:
+            en, zh = "Which USB devices may be redirected.", "允许重定向的 USB 设备。"
+            fields.append(("redirfilter", Any, f.child(en, zh, RedirFilter)))
     made = dataclasses.make_dataclass(
         "Devices", fields, bases=(DeviceLists,), namespace={"__doc__": "The devices of the machine."}
     )

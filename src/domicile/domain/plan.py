@@ -14,6 +14,7 @@ from domicile.devices.disk import Disk
 from domicile.devices.disk.plan import throttle_group
 from domicile.devices.interface import Interface, plan_hostdev
 from domicile.devices.parts.device import Device, DriveAddress
+from domicile.devices.redirdev import filter_words
 from domicile.domain import aliases, flash, machine_options
 from domicile.domain.address import zpci
 from domicile.domain.domain import DeviceLists, Domain
@@ -158,6 +159,8 @@ def planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Pla
 
     p.controller_model = model
     p.audio = _audio(domain)
+    given = getattr(domain.devices, "redirfilter", None)
+    p.usb_filter = filter_words(given) if given is not None else None
     p.backing = memory.backing(domain, host)
     return p
 

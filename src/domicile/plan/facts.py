@@ -139,7 +139,7 @@ class Planning(Facts):
     """Facts, and what the rest of the machine tells a device about its place in it.
 
     The callables answer by what the device names: a PCI bus by its index, a USB bus by its index, an alias by element.
-    `storage_numbers` tells, by the elements' ids, the numbers of SCSI devices of the host, which follow those of the disks.
+    `usb_filter` says which USB devices may be redirected. `storage_numbers` tells, by the elements' ids, the numbers of SCSI devices of the host, which follow those of the disks.
     """
 
     name: str = ""
@@ -152,4 +152,5 @@ class Planning(Facts):
     floppy_boot: Callable[[int], int | None] = lambda _unit: None
     controller_model: Callable[[str, int], str | None] = lambda _kind, _index: None
     backing: Backing = field(default_factory=Backing)
+    usb_filter: str | None = None
     storage_numbers: dict[int, int] = field(default_factory=dict)

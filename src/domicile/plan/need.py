@@ -83,6 +83,14 @@ class OpenDevice(Need):
 
 
 @dataclass(frozen=True, slots=True)
+class FdGroup(Need):
+    """Descriptors that a client opened for an image and gave under the name `group`; ``{fd:token}`` stands for the first."""
+
+    token: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostTpm(Need):
     """The host's TPM, opened by the daemon as ``{fd:token}``, and the file that breaks off its work as ``{fd:token-cancel}``."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domicile.devices.disk.model import Disk, DiskDriver
@@ -12,8 +12,8 @@ from domicile.devices.disk.secret import Encryption
 from domicile.devices.disk.source import BackingStore, DataStore, DiskSource, MetadataCache, Reservations
 from domicile.devices.parts.bus import alias_of
 from domicile.plan.facts import Planning
-from domicile.plan.need import File, Need
-from domicile.plan.qemu import NULL, Item, Structured
+from domicile.plan.need import FdGroup, File, Need, OpenDevice
+from domicile.plan.qemu import NULL, Item, Keyed, Structured
 
 # cache mode → (direct, no-flush, the guest's write cache)
 # Source: QEMU's documentation of -drive cache=, table of cache modes.
@@ -24,7 +24,7 @@ CACHE = {
     "directsync": (True, False, False),
     "unsafe": (False, True, True),
 }
-_FORMATS = {"vhd": "vpc", "iso": "raw", "fat": "raw", "dir": "raw"}
+_FORMATS = {"vhd": "vpc", "iso": "raw", "fat": "raw", "dir": "raw", "ploop": "parallels"}
 _LAYERED = ("qcow", "qcow2", "qed", "vmdk")
 MANAGED_RESERVATIONS = "pr-helper0"
 
@@ -119,6 +119,11 @@ class Chain:
         lowest = storage(layer.kind, source, f"{number}-storage", layer.readonly, floppy, self.p, self.origin)
         self._needs(layer)
         file = lowest.props
+        if layer.kind == "vhostvdpa" and layer.source.dev:
+            file["path"] = self._handed_over(f"{number}-vdpa", OpenDevice(f"{number}-vdpa", layer.source.dev))
+        if layer.kind == "file" and layer.source.fdgroup is not None:
+            group = layer.source.fdgroup
+            file["filename"] = self._handed_over(f"fdgroup-{group}", FdGroup(f"fdgroup-{group}", group))
         if layer.kind in ("file", "block"):
             file["aio"] = driver.io
         if source.reservations is not None and layer.top:
@@ -175,7 +180,16 @@ class Chain:
         fmt = store.format.type if store.format is not None and store.format.type else "raw"
         return self.layer(Layer(store.type or "file", store.source, fmt, f"{layer.name}-data", layer.readonly))
 
+    def _handed_over(self, token: str, need: Need) -> str:
+        """Have something opened by the daemon; QEMU finds it as a set of descriptors of that number."""
+        self.items.append(replace(need, origin=self.origin))
+        pairs = (("set", f"{{fd:{token}}}"), ("fd", f"{{fd:{token}}}"))
+        self.items.append(Keyed("-add-fd", pairs, origin=self.origin))
+        return f"/dev/fdset/{{fd:{token}}}"
+
     def _needs(self, layer: Layer) -> None:
+        if layer.source.fdgroup is not None:
+            return
         path = {"file": layer.source.file, "block": layer.source.dev}.get(layer.kind)
         if path:
             self.items.append(File(path, writable=not layer.readonly, origin=self.origin))

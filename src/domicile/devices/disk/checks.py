@@ -108,7 +108,12 @@ def _check_bus(disk: Disk, dev: str, bus: str, c: Completion) -> None:
 
 
 def _check_drive(disk: Disk, dev: str, bus: str, address: DriveAddress, c: Completion) -> None:
-    limits = {"ide": (0, None, 0, None), "fdc": (0, 0, 0, 1), "sata": (None, 0, 0, None)}.get(bus)
+    limits = {
+        "ide": (0, None, 0, None),
+        "fdc": (0, 0, 0, 1),
+        "sata": (None, 0, 0, None),
+        "scsi": (None, 0, None, None),
+    }.get(bus)
     if limits is None:
         return
     for slot, limit in zip(("controller", "bus", "target", "unit"), limits, strict=True):
@@ -126,8 +131,6 @@ def _check_driver(disk: Disk, dev: str, bus: str, c: Completion) -> None:
         return
     if driver.name not in (None, "qemu") and disk.type != "vhostuser":
         c.problem(driver, f"driver '{driver.name}' of disk '{dev}' does not exist here", "qemu", "@name")
-    if driver.type == "iso":
-        c.problem(driver, f"format 'iso' of disk '{dev}' has no driver of its own", "raw", "@type")
     if driver.io == "native" and driver.cache not in ("none", "directsync"):
         c.problem(
             driver,

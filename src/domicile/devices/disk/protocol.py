@@ -188,7 +188,7 @@ def _credentials(source: DiskSource, name: str, made: Storage, p: Planning, orig
         tls = f"obj{name}_tls0"
         props = {"qom-type": "tls-creds-x509", "id": tls, "dir": directory, "endpoint": "client", "verify-peer": True}
         if known:
-            props["passwordid"] = f"{name}-tls0-secret0"
-            made.objects.append(secret_object(f"{name}-tls0-secret0", SecretRef(uuid=known), origin))
+            props["passwordid"] = f"{tls}-secret0"
+            made.objects.append(secret_object(f"{tls}-secret0", SecretRef(uuid=known), origin))
         made.objects.append(Structured("object", props, origin=origin))
         made.props["tls-creds"] = tls

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from domicile.base.errors import XML_ERROR
-from domicile.devices.disk.complete import sources
+from domicile.devices.disk.complete import layers, sources
 from domicile.devices.disk.model import Disk
 from domicile.devices.disk.secret import Encryption, SecretRef
 from domicile.devices.disk.source import DiskSource
@@ -25,6 +27,8 @@ def check_sources(disk: Disk, dev: str, c: Completion) -> None:
         if source is not None and source.encryption is not None:
             c.problem(disk, f"disk '{dev}' has more than one <encryption>", "one, in <source>", "encryption")
         _check_encryption(disk, disk.encryption, disk.type or "file", source, dev, c)
+    for kind, fmt in _formats(disk):
+        _check_format(disk, kind, fmt, dev, c)
     for kind, one in sources(disk):
         if kind == "network":
             _check_network(one, dev, c)
@@ -40,6 +44,29 @@ def check_sources(disk: Disk, dev: str, c: Completion) -> None:
             c.problem(one, f"'fdgroup' of disk '{dev}' is only for type 'file'", "type='file'", "@fdgroup")
     _check_kind(disk, dev, c)
     _check_reservations(disk, dev, c)
+
+
+def _formats(disk: Disk) -> Iterator[tuple[str, str]]:
+    """List the kind of source and the format of every layer."""
+    if disk.driver is not None and disk.driver.type is not None:
+        yield disk.type or "file", disk.driver.type
+    for layer in layers(disk):
+        if layer.format is not None and layer.format.type is not None:
+            yield layer.type or "file", layer.format.type
+
+
+def _check_format(disk: Disk, kind: str, fmt: str, dev: str, c: Completion) -> None:
+    message, accepted = "", ""
+    if fmt == "cow":
+        message, accepted = f"QEMU has no driver for format 'cow' of disk '{dev}'", "qcow2"
+    elif fmt == "iso":
+        message, accepted = f"format 'iso' of disk '{dev}' has no driver of its own", "'raw'"
+    elif fmt == "dir":
+        message, accepted = f"a 'directory' is no format of disk '{dev}'", "a disk of type 'dir'"
+    elif fmt == "fat" and kind not in ("dir", "volume"):
+        message, accepted = f"format 'fat' of disk '{dev}' is only for a source of type 'dir'", "raw"
+    if message:
+        c.problem(disk.driver or disk, message, accepted, "@type")
 
 
 def _check_kind(disk: Disk, dev: str, c: Completion) -> None:

@@ -198,7 +198,7 @@ def supported(kind: str, facts: Facts) -> bool:
 
 
 def check_together(displays: Sequence[Graphics], c: Completion) -> None:
-    """Find what cannot stand together: two RDP servers, RDP without D-Bus, egl-headless beside a window."""
+    """Find what cannot stand together: two of a type, RDP without D-Bus, egl-headless beside a window."""
     kinds = [graphics.type for graphics in displays]
     for number, graphics in enumerate(displays):
         if graphics.type == "rdp" and "dbus" not in kinds:
@@ -211,8 +211,8 @@ def check_together(displays: Sequence[Graphics], c: Completion) -> None:
                 "graphics of type 'egl-headless' only draw, and what stands beside them cannot show it",
                 "'vnc' or 'spice' beside it",
             )
-        if graphics.type == "rdp" and "rdp" in kinds[:number]:
-            c.problem(graphics, "there is more than one 'rdp' display", "one of each type")
+        if graphics.type in kinds[:number]:
+            c.problem(graphics, f"there is more than one '{graphics.type}' display", "one of each type")
 
 
 def check_mirrors(graphics: Graphics, c: Completion) -> None:

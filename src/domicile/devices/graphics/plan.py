@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.devices.graphics.model import CHANNELS, Graphics, Listen
+from domicile.devices.parts.secret import stored_secret
 from domicile.plan.facts import Planning
 from domicile.plan.need import Directory, DisplayPassword, Need, Port
 from domicile.plan.qemu import Command, Item, Keyed, Option, Structured
@@ -125,12 +126,16 @@ def _vnc(graphics: Graphics, p: Planning) -> Iterator[Item | Need]:
 
 def _credentials(name: str, p: Planning, origin: str) -> Iterator[Item]:
     settings = p.host.settings
+    known = settings.vnc_tls_x509_secret_uuid
+    if known:
+        yield stored_secret(f"{name}-secret0", known, origin)
     props = {
         "qom-type": "tls-creds-x509",
         "id": name,
         "dir": settings.vnc_tls_x509_cert_dir,
         "endpoint": "server",
         "verify-peer": settings.vnc_tls_x509_verify,
+        "passwordid": f"{name}-secret0" if known else None,
     }
     yield Structured("object", props, origin=origin)
 

@@ -99,6 +99,8 @@ def _check_attributes(hostdev: Hostdev, kind: str, source: HostSource, c: Comple
 
 
 def _check_pci(hostdev: Hostdev, source: HostSource, c: Completion) -> None:
+    if hostdev.driver is not None and hostdev.driver.name not in (None, "vfio"):
+        c.problem(hostdev.driver, f"PCI devices cannot be handed over by '{hostdev.driver.name}'", "vfio", "@name")
     if hostdev.address is not None and not isinstance(hostdev.address, PciAddress | UnassignedAddress):
         c.problem(hostdev.address, f"a PCI device has an address of type '{hostdev.address.type}'", "pci", "@type")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.devices.parts.chardev import Backed, CharSource, Reconnect, sole
+from domicile.devices.parts.secret import stored_secret
 from domicile.plan.facts import Planning
 from domicile.plan.need import File, Need, Opened
 from domicile.plan.qemu import Item, Keyed, Structured
@@ -36,7 +37,10 @@ def chardev(
     credentials: str | None = None
     if kind == "tcp" and _encrypted(source, p):
         credentials = f"obj{ident}_tls0"
-        yield _credentials(credentials, source, p, origin)
+        known = p.host.settings.chardev_tls_x509_secret_uuid
+        if known:
+            yield stored_secret(f"{ident}-secret0", known, origin)
+        yield _credentials(credentials, f"{ident}-secret0" if known else None, source, p, origin)
     if kind == "dev":
         word = "parallel" if parallel else "serial"
     else:
@@ -128,7 +132,7 @@ def _encrypted(source: CharSource, p: Planning) -> bool:
     return p.host.settings.chardev_tls if source.tls is None else source.tls
 
 
-def _credentials(ident: str, source: CharSource, p: Planning, origin: str) -> Structured:
+def _credentials(ident: str, secret: str | None, source: CharSource, p: Planning, origin: str) -> Structured:
     serves = source.mode == "bind"
     settings = p.host.settings
     props = {
@@ -137,5 +141,6 @@ def _credentials(ident: str, source: CharSource, p: Planning, origin: str) -> St
         "dir": settings.chardev_tls_x509_cert_dir,
         "endpoint": "server" if serves else "client",
         "verify-peer": settings.chardev_tls_x509_verify if serves else True,
+        "passwordid": secret,
     }
     return Structured("object", props, origin=origin)

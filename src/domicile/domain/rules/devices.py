@@ -60,7 +60,7 @@ def watchdog(domain: Domain, c: Completion) -> None:
     present = _list(domain, "watchdog")
     if not c.q35 or c.host.libvirt < (9, 1) or "watchdog" not in BY_TAG or any(w.model == "itco" for w in present):
         return
-    made = BY_TAG["watchdog"].element(model="itco", action="reset")
+    made = BY_TAG["watchdog"].element(model="itco", action=present[0].action if present else "reset")
     present.append(made)
     c.add(made, "the chipset has it built in", "芯片组内建此看门狗")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import Any, cast
 
-from domicile.devices import audio, hostdev, memory, video
+from domicile.devices import audio, hostdev, memory, panic, tpm, video, watchdog
 from domicile.devices.console import Console, mirrors
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk, tuning_checks
@@ -17,6 +17,7 @@ from domicile.devices.interface import Interface
 from domicile.devices.parts import threads as mapped
 from domicile.devices.parts.chardev import wants_spice
 from domicile.domain.domain import Domain
+from domicile.domain.rules import scsi
 from domicile.domain.rules.checks import MAX_THREADS
 from domicile.plan.facts import Completion
 
@@ -44,6 +45,10 @@ def check(domain: Domain, c: Completion) -> None:
     _disks(domain, c)
     memory.check_together(devices.of(memory.MemoryDevice), c)
     hostdev.check_together(devices.of(hostdev.Hostdev), bool(displays), c)
+    scsi.check(devices, c)
+    watchdog.check_together(devices.of(watchdog.Watchdog), c)
+    panic.check_together(devices.of(panic.Panic), c)
+    tpm.check_together(devices.of(tpm.Tpm), c)
     _spice(domain, any(display.type == "spice" for display in displays), c)
     _inputs(domain, c)
     _shared_memory(domain, c)

@@ -91,7 +91,7 @@ def _disk(disk: Disk) -> Iterator[Gap]:
         yield from _source(kind, source, f"disk '{dev}'")
 
 
-_KINDS = ("volume", "nvme", "vhostuser", "vhostvdpa")
+_KINDS = ("volume", "nvme")
 # What asks for a secret's value or for a helper's process.
 _SECRETS = ("encryption", "auth", "cookies", "knownHosts", "fdgroup")
 
