@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domicile.devices.channel import Channel
+from domicile.devices.channel import Channel, VirtioTarget, socket_path
 from domicile.devices.console import Console
 from domicile.devices.disk import Disk
 from domicile.devices.disk.complete import layers, sources
@@ -46,6 +46,9 @@ def document(
             interface.target = interface.target or InterfaceTarget()
             interface.target.dev = name
     p = planning(domain, caps, host, number)
+    for channel in devices.of(Channel):
+        if isinstance(channel.target, VirtioTarget) and channel.type == "unix" and not channel.source:
+            channel.source.append(CharSource(mode="bind", path=socket_path(channel, channel.target, p)))
     for graphics in devices.of(Graphics):
         show_run(graphics, p, dict(ports))
     for disk in devices.of(Disk):

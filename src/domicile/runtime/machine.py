@@ -15,7 +15,6 @@ from domicile.base.errors import DeadlineExceeded, OutcomeUnknown, WrongState
 from domicile.qemu.monitor import DEADLINE
 from domicile.runtime.actor import Actor, Listener, MachineEvent
 from domicile.runtime.job import Job, Operation
-from domicile.runtime.lifecycle import Policy
 from domicile.runtime.save import settle
 from domicile.runtime.states import Paused, Running, Shutoff, State
 
@@ -66,10 +65,6 @@ class Machine(Actor):
     def expect(self, *, reboot: bool) -> None:
         """Note what the guest's next power-off means, where the guest was asked by its agent."""
         self._condition = replace(self._condition, reboot_asked=reboot)
-
-    def follow(self, policy: Policy) -> None:
-        """Take a new policy for what the guest does by itself."""
-        self._record = replace(self._record, policy=policy)
 
     async def reset(self, deadline: float = DEADLINE) -> None:
         """Press the reset button."""

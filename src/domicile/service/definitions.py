@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from domicile.service.service import Service
 
 _ADDED, _UPDATED, _RENAMED = 0, 1, 2
+# Source: virDomainMetadataType; the position is the number.
+_METADATA = ("description", "title", "element")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +234,15 @@ class Definitions:
         def change(domain: Domain) -> None:
             setattr(domain, kind, value or None)
 
-        await self._edit(entry, change, author, live=live, config=config)
+        await self.edit(entry, change, author, live=live, config=config)
+        self._service.happened(entry, "metadata_change", _METADATA.index(kind), None)
 
     async def set_metadata(
         self, entry: Entry, uri: str, key: str | None, xml: str | None, author: Author, *, live: bool, config: bool
     ) -> None:
         """Set or (with no XML) remove one program's notes. Raises: InvalidDocument, WrongState."""
-        await self._edit(entry, lambda domain: metadata.put(domain, uri, key, xml), author, live=live, config=config)
+        await self.edit(entry, lambda domain: metadata.put(domain, uri, key, xml), author, live=live, config=config)
+        self._service.happened(entry, "metadata_change", _METADATA.index("element"), uri)
 
     def get_metadata(self, entry: Entry, uri: str, *, inactive: bool) -> str:
         """Give one program's notes. Raises: NotFound."""
@@ -247,7 +251,7 @@ class Definitions:
             raise NotFound("Requested metadata element is not present", code=80)
         return found
 
-    async def _edit(
+    async def edit(
         self, entry: Entry, change: Callable[[Domain], Any], author: Author, *, live: bool, config: bool
     ) -> None:
         """Change the running machine's document, the definition, or both."""

@@ -29,7 +29,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 class Live:
     """What belongs to the running machine: its own document, what it was started with, and from which revision.
 
-    `definition` is the completed document of a machine that was never stored.
+    `definition` is the completed document of a machine that was never stored; `open_ports` holds the aliases of channels
+    that a program of the guest has open.
     """
 
     xml: str
@@ -38,6 +39,7 @@ class Live:
     arguments: list[tuple[list[str], str]]
     caps: Capabilities | None = None
     definition: str = ""
+    open_ports: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from domicile.runtime.start import Incoming, MachineSpec
 from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
-from domicile.service import drafts, launching
+from domicile.service import drafts, happenings, launching
 from domicile.service.entry import Entry, Live
 from domicile.store.values import Author, Claim, MachineRecord
 
@@ -124,7 +124,7 @@ class Machines:
         missing = [gap.what for gap in unplanned.gaps(domain) if gap.refused]
         if missing:
             raise Unsupported(f"this version of Domicile cannot do yet: {', '.join(missing)}")
-        caps = await self._capabilities(domain)
+        caps = await self.capabilities(domain)
         if domain.cpu is not None and domain.type == "kvm":
             choose.compare(domain.cpu, caps, inspect.cpu().flags)
         number = service.registry.new_id()
@@ -138,6 +138,8 @@ class Machines:
             entry.live.definition = document.write(domain)
         service.registry.run(entry, number)
         entry.state, entry.reason = State.PAUSED, Paused.STARTING_UP
+        if happenings.agent_of(plan.domain) is not None:
+            service.happened(entry, "agent_lifecycle", happenings.DISCONNECTED, happenings.STARTED)
         spec = MachineSpec(
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
@@ -166,7 +168,8 @@ class Machines:
         await self._release(entry.uuid)
         await service.log("start", author, entry, "failed", reason=str(error))
 
-    async def _capabilities(self, domain: Domain) -> Capabilities:
+    async def capabilities(self, domain: Domain) -> Capabilities:
+        """Give what the emulator of a domain can do. Raises: HostFailure, Unsupported."""
         emulators = self._service.emulators
         emulator = domain.devices.emulator if domain.devices is not None else None
         arch = (domain.os.type.arch if domain.os is not None and domain.os.type is not None else None) or ""
@@ -216,15 +219,17 @@ class Machines:
         running = live.document(
             plan, caps, self._service.host, number=machine.id, ptys=machine.ptys, ports=machine.ports, taps=machine.taps
         )
+        happenings.show_ports(running, entry.live.open_ports)
         entry.live.xml = document.write(running)
 
     # What happens.
 
     def _listener(self, entry: Entry) -> Any:
         def happened(event: MachineEvent) -> None:
-            if event.kind != "lifecycle":
-                return
             machine = event.machine
+            if event.kind != "lifecycle":
+                self._else(entry, event)
+                return
             entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
             if event.event == Event.STOPPED:
                 self._ended(entry)
@@ -234,11 +239,24 @@ class Machines:
 
         return happened
 
+    def _else(self, entry: Entry, event: MachineEvent) -> None:
+        """Tell of what is no change of state."""
+        service = self._service
+        if event.kind == "reboot":
+            service.happened(entry, "reboot")
+        elif event.kind == "job":
+            service.happened(entry, "job_completed", event.event, event.detail, event.data)
+        else:
+            service.happened(entry, "qemu", event.name, event.at, event.data)
+            for kind, args in happenings.heard(entry, event.name, event.data):
+                service.happened(entry, kind, *args)
+
     def _ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
+            self._service.agents.forget(entry.machine.id)
         entry.machine, entry.live = None, None
         entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry))
 
@@ -305,7 +323,7 @@ class Machines:
         if entry.live is not None and entry.machine is not None:
             return entry.live.arguments, entry.machine.argv[0], entry.machine.pid
         domain = self._service.domain(entry, inactive=True)
-        caps = await self._capabilities(domain)
+        caps = await self.capabilities(domain)
         plan = plan_domain(domain, caps, self._service.host)
         return [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)], plan.binary, None
 
@@ -359,6 +377,7 @@ class Machines:
             service.saves.tidy_gone(record)
         if machine is not None and not machine.over:
             entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
+            await service.agents.look(entry)
             return
         if entry.live is not None:
             entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN

@@ -16,10 +16,14 @@ from domicile.domain.domain import Domain
 from domicile.host.fulfil import Host as HostResources
 from domicile.plan.host import Host
 from domicile.runtime.console import Console, Consoles
+from domicile.service.agents import Agents
+from domicile.service.controls import Controls
 from domicile.service.definitions import Definitions
 from domicile.service.emulators import Emulators
 from domicile.service.entry import Entry
+from domicile.service.guest import Guest
 from domicile.service.machines import Machines
+from domicile.service.native import Native
 from domicile.service.paths import Paths
 from domicile.service.registry import Registry
 from domicile.service.saves import Saves
@@ -43,6 +47,20 @@ class ServiceEvent:
     detail: int
 
 
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Anything else that happened to a domain: the event's name in the wire's procedures, its arguments after the domain.
+
+    What QEMU said by itself is called ``qemu``: its name, when, its data.
+    """
+
+    uuid: str
+    name: str
+    id: int
+    kind: str
+    args: tuple[Any, ...] = ()
+
+
 class Service:
     """Everything the daemon can do for its clients."""
 
@@ -54,8 +72,10 @@ class Service:
         self.in_store, self.when_idle = self.work.run, self.work.when_idle
         self.texts = Texts()
         self._listeners: list[Callable[[ServiceEvent], None]] = []
+        self._hearers: list[Callable[[Happening], None]] = []
         definitions, machines = Definitions(self), Machines(self)
-        self.saves = Saves(self)
+        self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
+        self.agents, self.guest = Agents(self), Guest(self)
         self.definitions, self.machines = definitions, machines
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
@@ -137,6 +157,17 @@ class Service:
         happened = ServiceEvent(entry.uuid, entry.name, entry.id if number is None else number, event, detail)
         for listener in self._listeners:
             listener(happened)
+
+    def attend(self, hearer: Callable[[Happening], None]) -> None:
+        """Call `hearer` for everything else that happens to domains."""
+        self._hearers.append(hearer)
+
+    def happened(self, entry: Entry, kind: str, *args: Any, number: int | None = None) -> None:
+        """Tell all who attend."""
+        if self._hearers:
+            what = Happening(entry.uuid, entry.name, entry.id if number is None else number, kind, args)
+            for hearer in self._hearers:
+                hearer(what)
 
     @property
     def quiet(self) -> float:

@@ -30,7 +30,6 @@ _TRANSIENT = Create.PAUSED | Create.AUTODESTROY | Create.VALIDATE | Create.RESET
 _GRACEFUL = 1
 # Source: virDomainShutdownFlagValues and virDomainRebootFlagValues, which agree; the others are for containers.
 _ACPI, _AGENT = 1, 2
-ARGUMENT_UNSUPPORTED = 74
 
 
 @handlers.handle(domain.domain_create_with_flags)
@@ -101,25 +100,29 @@ async def shutdown(conn: Session[Service], dom: Domain) -> None:
 
 
 async def _shutdown(conn: Session[Service], dom: Domain, flags: int) -> None:
-    entry, _ = machine_of(conn, dom)
-    _mode(flags)
-    await conn.context.shutdown(entry, author(conn, "shutdown"))
+    await _power(conn, dom, flags, reboot=False)
 
 
 @handlers.handle(domain.domain_reboot)
 async def reboot(conn: Session[Service], dom: Domain, flags: int) -> None:
     """Ask the guest to restart."""
     known(flags, _ACPI | _AGENT, "domain_reboot")
+    await _power(conn, dom, flags, reboot=True)
+
+
+async def _power(conn: Session[Service], dom: Domain, flags: int, *, reboot: bool) -> None:
+    """Ask through the agent where that is said or nothing is and it answers, else by the button."""
     entry, _ = machine_of(conn, dom)
-    _mode(flags)
-    await conn.context.reboot(entry, author(conn, "reboot"))
-
-
-def _mode(flags: int) -> str:
-    """Name the way of asking; of several ways the button is the one that can be pressed."""
-    if flags == _AGENT:
-        raise DomicileError("QEMU guest agent is not configured", code=ARGUMENT_UNSUPPORTED)
-    return "acpi" if flags else ""
+    service, who = conn.context, author(conn, "reboot" if reboot else "shutdown")
+    if flags & _AGENT or (not flags and service.agents.available(entry)):
+        try:
+            await service.guest.power(entry, who, reboot=reboot)
+        except DomicileError:
+            if flags == _AGENT:
+                raise
+        else:
+            return
+    await (service.reboot if reboot else service.shutdown)(entry, who)
 
 
 @handlers.handle(domain.domain_reset)

@@ -46,6 +46,7 @@ OPENINGS = {
     92: "XML document failed to validate against schema: ",
     101: "Network filter binding not found: ",
     103: "Domain checkpoint not found: ",
+    108: "no hostname found: ",
 }
 _NAMES = {
     "xml": "XML",

@@ -62,11 +62,15 @@ WISHES_MAX = 4096
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """One client's wish: one event, of every domain or of the one with that uuid; `number` is None in the old form."""
+    """One client's wish: one event, of every domain or of the one with that uuid; `number` is None in the old form.
+
+    `accepts` looks at the event's other arguments, where the client wants only some.
+    """
 
     session: Session[Any]
     number: int | None
     uuid: bytes | None
+    accepts: Callable[..., bool] | None = None
 
 
 class EventHub:
@@ -78,15 +82,16 @@ class EventHub:
         self._held: dict[Session[Any], int] = {}
 
     def subscribe(
-        self, session: Session[Any], event: Stub[..., None], uuid: bytes | None = None, *, numbered: bool = True
-    ) -> int:
+        self, session: Session[Any], event: Stub[..., None], uuid: bytes | None = None, *, numbered: bool = True,
+        accepts: Callable[..., bool] | None = None,
+    ) -> int:  # fmt: skip
         """Add a wish and return its number, counted a client from 0."""
         number = self._next.get(session, 0)
         held = self._held.get(session, 0)
         if held >= WISHES_MAX:
             raise Conflict(f"this client waits for {held} kinds of events already, at most {WISHES_MAX} may be")
         self._next[session], self._held[session] = number + 1, held + 1
-        self._wishes.setdefault(event, []).append(Subscription(session, number if numbered else None, uuid))
+        self._wishes.setdefault(event, []).append(Subscription(session, number if numbered else None, uuid, accepts))
         return number
 
     def unsubscribe(self, session: Session[Any], matches: Callable[[Stub[..., None], Subscription], bool]) -> int:
@@ -106,6 +111,10 @@ class EventHub:
             self.unsubscribe(session, lambda event, wish: True)
             del self._held[session]
 
+    def wanted(self, event: Stub[..., None]) -> bool:
+        """Say whether anybody wants to hear of it."""
+        return bool(self._wishes.get(event))
+
     def publish(self, event: Stub[Concatenate[int, P], None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Tell every client that wants to hear of it; the arguments follow the callback's number."""
         wishes = self._wishes.get(event)
@@ -115,6 +124,8 @@ class EventHub:
         payload = event.pack_args(0, *args, **kwargs)
         for wish in list(wishes):
             if wish.uuid is not None and wish.uuid != uuid:
+                continue
+            if wish.accepts is not None and not wish.accepts(*args):
                 continue
             if wish.number is not None:
                 wish.session.send(event_frame(event, wish.number.to_bytes(4, "big") + payload[4:]))
@@ -137,7 +148,7 @@ def event_handlers(registry: Registry[C]) -> None:
 
     @registry.handle(connect.connect_domain_event_callback_deregister_any)
     def deregister(conn: Session[C], callback_id: int) -> None:
-        if not conn.server.events.unsubscribe(conn, lambda _, wish: wish.number == callback_id):
+        if not conn.server.events.unsubscribe(conn, lambda kind, wish: kind in _LEGACY and wish.number == callback_id):
             raise InvalidRequest(f"domain event callback {callback_id} not registered")
 
     @registry.handle(connect.connect_domain_event_register_any)
