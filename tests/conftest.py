@@ -57,7 +57,7 @@ class Core:
         """The same for the architecture and the accelerator that a document names."""
         text = xml.decode() if isinstance(xml, bytes) else xml
         named = re.search(r"<type [^>]*arch=['\"](\w+)", text)
-        of = self.of(named.group(1) if named and named.group(1) in RECORDED else self.caps.arch)
+        of = self.of(next((arch for arch in RECORDED if named and named.group(1) in boards.runs(arch)), self.caps.arch))
         return of.with_kvm if re.search(r"<domain [^>]*type=['\"]kvm", text) else of
 
     @cached_property

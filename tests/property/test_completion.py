@@ -20,6 +20,22 @@ MANY = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 SEED = st.integers(0, 2**64)
 FILLED = ("defaulted", "allocated", "added")
 MACHINES = ("pc", "q35", "pc-i440fx-5.2", "pc-q35-6.0")
+#: Machines of other architectures, each with what only it has.
+ELSEWHERE = (
+    ("ppc64", "pseries"), ("ppc64", "powernv9"), ("ppc64", "mac99"), ("aarch64", "virt"), ("aarch64", "virt-4.2"),
+    ("armv7l", "vexpress-a9"), ("aarch64", "versatilepb"), ("riscv64", "virt"), ("loongarch64", "virt"),
+)  # fmt: skip
+OWN = {
+    "pseries": (
+        "<interface type='user'><model type='spapr-vlan'/></interface>",
+        "<controller type='scsi' model='ibmvscsi'/>",
+        "<controller type='pci' model='pci-root'/>",
+        "<serial type='pty'><target type='spapr-vio-serial'/></serial>",
+        "<nvram/>",
+        "<panic model='pseries'/>",
+        "<tpm model='tpm-spapr'><backend type='emulator' version='2.0'/></tpm>",
+    )
+}
 
 DISKS = (
     "<disk type='file'><source file='/i/{n}'/><target dev='vd{letter}' bus='virtio'/></disk>",
@@ -62,18 +78,18 @@ OTHERS = (
     "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>",
     "<panic model='isa'/>",
 )  # fmt: skip
-ONCE = ("<graphics", "<memballoon", "<watchdog", "<vsock", "<tpm", "<panic", "<sound model='ich9'")
+ONCE = ("<nvram", "<graphics", "<memballoon", "<watchdog", "<vsock", "<tpm", "<panic", "<sound model='ich9'")
 
 
-def device(random: Random, number: int) -> str:
+def device(random: Random, number: int, own: tuple[str, ...] = ()) -> str:
     letter = chr(ord("a") + number % 26)
-    return random.choice((*DISKS, *OTHERS, *OTHERS)).format(n=number, letter=letter)
+    return random.choice((*DISKS, *OTHERS, *OTHERS, *own, *own)).format(n=number, letter=letter)
 
 
-def devices(random: Random, most: int = 12) -> list[str]:
+def devices(random: Random, most: int = 12, own: tuple[str, ...] = ()) -> list[str]:
     made: list[str] = []
     for number in range(1, random.randint(0, most) + 1):
-        xml = device(random, number)
+        xml = device(random, number, own)
         if not any(xml.startswith(word) and any(o.startswith(word) for o in made) for word in ONCE):
             made.append(xml)
     return made
@@ -129,19 +145,25 @@ def places(domain: Domain) -> list[tuple[object, ...]]:
 
 
 def check(
-    core: Any, sketch: Callable[..., str], seed: int, examine: Callable[[Random, str, list[str], Domain], None]
+    core: Any, sketch: Callable[..., str], seed: int, examine: Callable[[Random, Any, list[str], Domain], None]
 ) -> None:
     random = Random(seed)
     machine, made = random.choice(MACHINES), devices(random)
     domain = completed(core, sketch("".join(made), machine=machine))
     if domain is not None:
-        examine(random, machine, made, domain)
+        examine(random, core, made, domain)
+    arch, machine = random.choice(ELSEWHERE)
+    made = devices(random, 8, OWN.get(machine, ()))
+    xml = sketch("".join(made), machine=machine, arch=arch)
+    domain = completed(core.meant(xml), xml)
+    if domain is not None:
+        examine(random, core.meant(xml), made, domain)
 
 
 @MANY
 @given(seed=SEED)
 def test_completing_twice_changes_nothing(core: Any, sketch: Callable[..., str], seed: int) -> None:
-    def examine(random: Random, machine: str, made: list[str], domain: Domain) -> None:
+    def examine(random: Random, core: Any, made: list[str], domain: Domain) -> None:
         again = core.complete(document.write(domain))
         assert [entry for entry in again.report if entry.kind in FILLED] == []
         stable = document.write(again.domain)
@@ -154,7 +176,7 @@ def test_completing_twice_changes_nothing(core: Any, sketch: Callable[..., str],
 @MANY
 @given(seed=SEED)
 def test_no_two_devices_share_a_pci_function(core: Any, sketch: Callable[..., str], seed: int) -> None:
-    def examine(random: Random, machine: str, made: list[str], domain: Domain) -> None:
+    def examine(random: Random, core: Any, made: list[str], domain: Domain) -> None:
         taken = places(domain)
         assert len(taken) == len(set(taken))
 
@@ -164,7 +186,7 @@ def test_no_two_devices_share_a_pci_function(core: Any, sketch: Callable[..., st
 @MANY
 @given(seed=SEED)
 def test_a_device_more_moves_no_other(core: Any, sketch: Callable[..., str], seed: int) -> None:
-    def examine(random: Random, machine: str, made: list[str], domain: Domain) -> None:
+    def examine(random: Random, core: Any, made: list[str], domain: Domain) -> None:
         before = addresses(domain)
         new = random.choice((*DISKS[:1], *OTHERS)).format(n=99, letter="z")
         text = document.write(domain).replace("</devices>", f"{new}</devices>")
@@ -179,7 +201,7 @@ def test_a_device_more_moves_no_other(core: Any, sketch: Callable[..., str], see
 @MANY
 @given(seed=SEED)
 def test_what_is_completed_can_be_planned(core: Any, sketch: Callable[..., str], seed: int) -> None:
-    def examine(random: Random, machine: str, made: list[str], domain: Domain) -> None:
+    def examine(random: Random, core: Any, made: list[str], domain: Domain) -> None:
         text = document.write(domain)
         arguments = core.arguments(text)
         ids: list[str] = []
@@ -200,3 +222,13 @@ def test_most_mixtures_are_accepted(core: Any, sketch: Callable[..., str]) -> No
         random = Random(seed)
         taken += completed(core, sketch("".join(devices(random)), machine=random.choice(MACHINES))) is not None
     assert taken > 40, taken
+
+
+def test_many_mixtures_are_accepted_elsewhere(core: Any, sketch: Callable[..., str]) -> None:
+    taken = {machine: 0 for _, machine in ELSEWHERE}
+    for seed in range(180):
+        random = Random(seed)
+        arch, machine = ELSEWHERE[seed % len(ELSEWHERE)]
+        xml = sketch("".join(devices(random, 8, OWN.get(machine, ()))), machine=machine, arch=arch)
+        taken[machine] += completed(core.meant(xml), xml) is not None
+    assert all(count > 5 for count in taken.values()), taken

@@ -7,7 +7,7 @@ from typing import Any
 
 from domicile.devices.family import Family
 from domicile.devices.parts.audio import AudioReference
-from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_card, want_legacy, where
+from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_card, want_legacy, want_virtio, where
 from domicile.devices.parts.device import Device, PciAddress, VirtioOptions
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
@@ -106,7 +106,8 @@ def place(sound: Sound, facts: Facts) -> Want | None:
     if sound.model == "usb":
         return WantUsb()
     if sound.model == "virtio":
-        return want_card(facts)
+        # There is none on a channel.
+        return want_card(facts) if facts.board.virtio == "ccw" else want_virtio(sound, facts)
     return want_legacy() if sound.model in ("es1370", "ac97", *_HDA) else None
 
 

@@ -13,7 +13,7 @@ from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
 from domicile.domain import document
-from domicile.domain.address import ccw, drive, pci, serial, spapr, usb, zpci
+from domicile.domain.address import ccw, drive, mmio, pci, serial, spapr, usb, zpci
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.report import Entry
 from domicile.domain.rules import (
@@ -182,6 +182,7 @@ def _fill(domain: Domain, c: Completion) -> None:
         serial.assign(lists, c)
         ccw.assign(lists, c)
         spapr.assign(lists, c)
+        mmio.assign(lists, c)
         pci.assign(lists, c)
         zpci.assign(lists, c)
         usb.assign(lists, c)

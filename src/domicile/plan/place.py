@@ -60,8 +60,13 @@ class WantCcw:
 
 
 @dataclass(frozen=True, slots=True)
+class WantMmio:
+    """A memory-mapped slot of a virtio device."""
+
+
+@dataclass(frozen=True, slots=True)
 class WantSpaprVio:
     """A register of the virtual I/O bus of pSeries."""
 
 
-Want = WantPci | WantUsb | WantDrive | WantVirtioSerial | WantCcw | WantSpaprVio
+Want = WantPci | WantUsb | WantDrive | WantVirtioSerial | WantCcw | WantMmio | WantSpaprVio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domicile.base.errors import XML_ERROR
+from domicile.devices.controller import pci_checks
 from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import want_legacy, want_virtio
@@ -116,7 +117,7 @@ def _check_pci(controller: Controller, c: Completion) -> None:
     if controller.index is not None and controller.index > 255:
         c.problem(controller, f"PCI controller has index '{controller.index}'", "0 to 255", "@index")
     root = controller.model in ("pci-root", "pcie-root")
-    if root and controller.index != 0 and not c.pseries:
+    if root and controller.index != 0 and not c.board.pci_roots:
         c.problem(controller, f"'{controller.model}' has index '{controller.index}'", "index='0'", "@index")
     if root and controller.address is not None:
         c.problem(controller, f"'{controller.model}' has an <address>; the root has none", "no <address>", "address")
@@ -126,6 +127,7 @@ def _check_pci(controller: Controller, c: Completion) -> None:
     if controller.index == 0 and root and (controller.model == "pcie-root") != c.pcie and (c.x86 or c.pcie):
         want = "pcie-root" if c.pcie else "pci-root"
         c.problem(controller, f"machine type '{c.machine}' has no '{controller.model}' with index '0'", want, "@model")
+    pci_checks.check(controller, c)
 
 
 def place(controller: Controller, facts: Facts) -> Want | None:

@@ -81,6 +81,8 @@ def _check_bus(disk: Disk, dev: str, bus: str, c: Completion) -> None:
             "ide, fdc, scsi, virtio, usb, sata",
             "@bus",
         )
+    if bus == "fdc" and (c.pseries or c.s390 or (c.pcie and not c.x86)):
+        c.problem(target, f"machine type '{c.machine}' has no floppy drive for disk '{dev}'", "usb, scsi", "@bus")
     if bus == "ide" and (c.pcie or c.s390 or c.pseries):
         c.problem(
             target,

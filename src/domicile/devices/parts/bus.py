@@ -19,7 +19,7 @@ from domicile.devices.parts.device import (
     VirtioSerialAddress,
 )
 from domicile.plan.facts import Facts, Planning
-from domicile.plan.place import Pci, Want, WantCcw, WantPci
+from domicile.plan.place import Pci, Want, WantCcw, WantMmio, WantPci
 
 
 def where(device: Device, planning: Planning) -> dict[str, Any]:
@@ -96,6 +96,8 @@ def want_virtio(device: Device, facts: Facts, model: str | None = None) -> Want 
         return _CHANNEL
     if address is not None and not isinstance(address, PciAddress):
         return None
+    if address is None and facts.board.virtio == "virtio-mmio":
+        return WantMmio()
     if (facts.pcie and not (model or "").endswith("-transitional")) or (
         facts.pcie and (model or "").endswith("-non-transitional")
     ):

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from domicile.devices import audio, hostdev, memory, panic, tpm, video, watchdog
 from domicile.devices.console import Console, mirrors
-from domicile.devices.controller import Controller
+from domicile.devices.controller import Controller, pci_checks
 from domicile.devices.disk import Disk, tuning_checks
 from domicile.devices.filesystem import Filesystem
 from domicile.devices.graphics import complete as graphics
@@ -43,6 +43,7 @@ def check(domain: Domain, c: Completion) -> None:
             if backend.type == "spice":
                 c.problem(backend, "audio of type 'spice' needs a display of type 'spice'", "type='none'", "@type")
     _disks(domain, c)
+    pci_checks.check_together(devices.of(Controller), c)
     memory.check_together(devices.of(memory.MemoryDevice), c)
     hostdev.check_together(devices.of(hostdev.Hostdev), bool(displays), c)
     scsi.check(devices, c)
