@@ -95,6 +95,24 @@ assert dom.isActive()
     await_descriptors(shared_daemon, before)
 
 
+def test_events_of_what_is_not_there_may_be_asked_for(shared_daemon: Any) -> None:
+    script = """
+import threading
+libvirt.virEventRegisterDefaultImpl()
+conn = libvirt.open(sys.argv[1])
+numbers = [
+    conn.networkEventRegisterAny(None, 0, print, None), conn.storagePoolEventRegisterAny(None, 1, print, None),
+    conn.nodeDeviceEventRegisterAny(None, 0, print, None), conn.secretEventRegisterAny(None, 1, print, None),
+]
+conn.networkEventDeregisterAny(numbers[0])
+conn.storagePoolEventDeregisterAny(numbers[1])
+conn.nodeDeviceEventDeregisterAny(numbers[2])
+conn.secretEventDeregisterAny(numbers[3])
+print("fine")
+"""
+    assert viewer(shared_daemon, script) == "fine"
+
+
 def test_reading_clients_see_no_display(shared_daemon: Any) -> None:
     script = """
 ours, theirs = socket.socketpair()

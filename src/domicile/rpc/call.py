@@ -12,6 +12,7 @@ import typing
 from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
+from domicile.rpc.conditions import CONDITIONS, Condition
 from domicile.rpc.layout import Layout, layout
 from domicile.rpc.xdr import Pack, Unpack, packer, unpacker
 
@@ -42,6 +43,7 @@ class Stub(Generic[P, R]):
 
     __slots__ = (
         "_function",
+        "_sometimes",
         "acl",
         "arity",
         "files",
@@ -79,6 +81,7 @@ class Stub(Generic[P, R]):
         self.acl, self.stream, self.files, self.is_event = tuple(acl.split()), stream, files, event
         self.read_only = all(_harmless(rule) for rule in self.acl)
         self.arity = function.__code__.co_argcount
+        self._sometimes = _sometimes(self) if self.read_only else ()
 
     def __getattr__(self, name: str) -> Any:
         """Compile the codecs when the first of them is wanted."""
@@ -91,6 +94,15 @@ class Stub(Generic[P, R]):
         self.unpack_result = unpacker(self.name, results, single=True)
         return getattr(self, name)
 
+    def withheld(self, args: tuple[Any, ...]) -> str:
+        """Name the right that these arguments need and a read-only client has not; empty where there is none."""
+        return next((right for right, place, condition in self._sometimes if condition.holds(args[place])), "")
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its arguments."""
+        return self._function.__code__.co_varnames[: self.arity]
+
     def layouts(self) -> tuple[list[Layout], list[Layout]]:
         """Read the layouts of the arguments and of the results from the signature."""
         hints = typing.get_type_hints(self._function, include_extras=True)
@@ -100,6 +112,13 @@ class Stub(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.program:#x}/{self.number}>"
+
+
+def _sometimes(stub: Stub[..., Any]) -> tuple[tuple[str, int, Condition], ...]:
+    """Resolve the rights that are needed only for some arguments: right, place of the argument, condition."""
+    split = [rule.partition("?") for rule in stub.acl if "?" in rule]
+    conditions = [(right, CONDITIONS[word]) for right, _, word in split]
+    return tuple((right, stub.parameters.index(when.argument), when) for right, when in conditions)
 
 
 def _harmless(rule: str) -> bool:

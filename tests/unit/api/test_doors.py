@@ -49,6 +49,8 @@ def test_every_handler_says_what_it_does() -> None:
 
 def test_what_is_absent_is_empty_or_not_found() -> None:
     for entry in absent.entries.values():
+        if "_event_" in entry.stub.name:
+            continue
         arguments = [b"\1" * 16 if "uuid" in entry.stub.name else 1 for _ in range(entry.stub.arity)]
         try:
             assert entry.function(None, *arguments) in (0, [], ([], 0)), entry.stub.name

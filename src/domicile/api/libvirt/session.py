@@ -18,7 +18,7 @@ from domicile.api.libvirt.registry import Entry
 from domicile.api.libvirt.sasl import Login
 from domicile.api.libvirt.stream import Stream
 from domicile.base import tasks
-from domicile.base.errors import FROM_QEMU, FROM_RPC, NO_SUPPORT, OPERATION_DENIED, RPC, Conflict
+from domicile.base.errors import FROM_QEMU, FROM_RPC, NO_SUPPORT, OPERATION_DENIED, RPC, Conflict, Denied
 from domicile.rpc import frame as f
 from domicile.rpc.call import Encoded, Stub, WithFiles
 from domicile.rpc.calls import PROGRAMS
@@ -116,6 +116,8 @@ class Session(Link[C]):
         stream: Stream | None = None
         try:
             args = entry.unpack(call.payload)
+            if self.read_only and (right := entry.withheld(args)):
+                raise _withheld(entry, right)
             if entry.streams:
                 stream = self._stream(call)
                 args = (stream, *args)
@@ -226,6 +228,11 @@ class Session(Link[C]):
         if self._streams.get(call.serial) is stream:
             del self._streams[call.serial]
         self.resume(stream)
+
+
+def _withheld(entry: Entry, right: str) -> Denied:
+    name = errors.api_name(entry.stub.name)
+    return Denied(f"{name} with secure flag" if right.endswith("secure") else f"read only access prevents {name}")
 
 
 def _unknown(call: Frame) -> RemoteError:
