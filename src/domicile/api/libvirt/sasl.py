@@ -1,6 +1,6 @@
 """Logging in by name and password: who may, and the calls by which a client does it (SASL with SCRAM-SHA-256).
 
-`wire` registers the calls; the daemon gives the server its users. See docs/adr/0013.
+`wire` registers the calls; the daemon gives the server its users. See docs/adr/0014.
 """
 
 from __future__ import annotations
