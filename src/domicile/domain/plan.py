@@ -99,8 +99,10 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
     for tag in _BEFORE:
         yield from _family(tag, getattr(devices, tag, ()), p)
     controllers = devices.of(Controller)
+    floppies = {d.address.controller for d in devices.of(Disk) if _is_floppy(d) and isinstance(d.address, DriveAddress)}
     for kind in _CONTROLLERS:
-        yield from _family("controller", [k for k in controllers if k.type == kind], p)
+        there = [k for k in controllers if k.type == kind and (kind != "fdc" or k.index in floppies)]
+        yield from _family("controller", there, p)
     for tag in (*ORDER, *_LATER):
         if tag == "hostdev":
             for interface in devices.of(Interface):

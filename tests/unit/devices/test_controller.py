@@ -49,3 +49,32 @@ def test_mappings_that_cannot_be(bench: Any, old: str, new: str, words: str) -> 
 def test_only_virtio_scsi_has_io_threads(bench: Any, what: str) -> None:
     (problem,) = bench(FAMILY).problems(f"<controller {what} index='0'><driver iothread='2'/></controller>")
     assert "'iothread'" in problem
+
+
+@pytest.mark.parametrize(
+    ("xml", "words"),
+    [
+        ("<controller type='scsi' index='0' model='lsilogic'><driver queues='2'/></controller>", "'queues'"),
+        ("<controller type='sata' index='0'><driver cmd_per_lun='2'/></controller>", "'cmd_per_lun'"),
+        ("<controller type='usb' index='0'><driver iommu='on'/></controller>", "'iommu'"),
+        ("<controller type='isa' index='0'/>", "'isa'"),
+        ("<controller type='xenbus' index='0'/>", "'xenbus'"),
+        ("<controller type='usb' model='qusb1' index='0'/>", "'qusb1'"),
+        ("<controller type='scsi' model='buslogic' index='0'/>", "'buslogic'"),
+        (
+            "<controller type='pci' model='pci-root' index='0'><pcihole64 unit='acre'>1</pcihole64></controller>",
+            "'acre'",
+        ),
+    ],
+)
+def test_what_a_controller_cannot_be(bench: Any, xml: str, words: str) -> None:
+    assert words in bench(FAMILY).problems(xml)[0]
+
+
+def test_sizes_and_what_is_left_out(bench: Any) -> None:
+    board = bench(FAMILY)
+    hole = "<controller type='pci' model='pci-root' index='0'><pcihole64 unit='TiB'>2</pcihole64></controller>"
+    assert "<pcihole64 unit='KiB'>2147483648</pcihole64>" in board.kept(hole)
+    assert (
+        board.kept("<controller type='sata' index='0' ports='8' vectors='2'/>") == "<controller type='sata' index='0'/>"
+    )

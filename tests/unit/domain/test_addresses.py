@@ -173,6 +173,30 @@ def test_parts_of_a_chipsets_usb_keep_together(core: Any, sketch: Sketch) -> Non
     ]  # fmt: skip
 
 
+def test_a_group_of_usb_follows_its_first_companion(core: Any, sketch: Sketch) -> None:
+    group = "".join(f"<controller type='usb' index='0' model='ich9-{m}'/>" for m in ("ehci1", "uhci1", "uhci2"))
+    assert places(core, sketch(group), "controller")[:3] == ["00:1d.7", "00:1d.0", "00:1d.1"]
+    # Without it there is nothing to follow: a plain PCI slot.
+    assert places(core, sketch("<controller type='usb' index='0' model='ich9-ehci1'/>"), "controller")[0] == "02:01.7"
+    (problem,) = core.problems(sketch("<controller type='usb' index='3' model='ich9-uhci1'/>"))
+    assert "no master" in problem.message and "'ich9-uhci1'" in problem.message
+
+
+def test_the_first_usb_controller_is_there_though_only_another_is_written(core: Any, sketch: Sketch) -> None:
+    domain = core.complete(sketch("<controller type='usb' index='1' model='nec-xhci'/>")).domain
+    assert {(k.index, k.model) for k in domain.devices.of(Controller) if k.type == "usb"} == {
+        (0, "qemu-xhci"),
+        (1, "nec-xhci"),
+    }
+    (problem,) = core.problems(sketch("<controller type='usb' model='none'/>" * 2))
+    assert "USB is off" in problem.message
+
+
+def test_a_controller_is_never_below_itself(core: Any, sketch: Sketch) -> None:
+    (problem,) = core.problems(sketch("<controller type='pci' index='1' model='pci-bridge'/>"))
+    assert "'1'" in problem.message and "'0x01'" in problem.message
+
+
 def test_ports_of_a_switch_have_a_slot_each(core: Any, sketch: Sketch) -> None:
     models = ("pcie-root-port", "pcie-switch-upstream-port", *["pcie-switch-downstream-port"] * 3, "dmi-to-pci-bridge")
     domain = core.complete(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from domicile.base.errors import XML_ERROR
 from domicile.devices.controller import pci_checks
+from domicile.devices.controller.drivers import UNKNOWN
 from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import want_legacy, want_virtio
 from domicile.devices.parts.device import Master
+from domicile.devices.parts.omit import omit
+from domicile.devices.parts.size import Size
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Pci, Want, WantPci, WantSpaprVio, WantUsb
 
@@ -42,14 +45,20 @@ def defaults(controller: Controller, c: Completion) -> None:
             "伴随控制器服务 USB 2 控制器的这些端口",
         )
     hole = controller.pcihole64
-    if hole is not None and hole.value is not None and hole.unit not in (None, "KiB"):
-        hole.value = hole.value * _UNITS.get(hole.unit.lower(), 1024) // 1024
-        hole.unit = "KiB"
-    elif hole is not None:
-        hole.unit = "KiB"
+    if hole is not None and hole.value is not None:
+        count = Size(unit=hole.unit or "KiB", value=hole.value).count()
+        if count is None:
+            c.problem(
+                hole, f"attribute 'unit' of <pcihole64> has the value '{hole.unit}'", "KiB, MiB, GiB, TiB", "@unit"
+            )
+        else:
+            hole.value, hole.unit = -(-count // 1024), "KiB"
+    unknown = [slot for slot in ("ports", "vectors") if controller.type not in _WITH[slot]]
+    omit(controller, unknown, c, "controllers of this type have no such thing", "此类控制器没有该项")
 
 
-_UNITS = {"b": 1, "bytes": 1, "kib": 1024, "k": 1024, "mib": 1024**2, "m": 1024**2, "gib": 1024**3, "g": 1024**3}
+# Which types of controllers say how many ports, and how many interrupt vectors, they have.
+_WITH = {"ports": ("virtio-serial", "usb"), "vectors": ("virtio-serial",)}
 
 
 def default_scsi(facts: Facts) -> str:
@@ -77,8 +86,15 @@ def check(controller: Controller, c: Completion) -> None:
             "@model",
         )
         return
+    if controller.type in ("isa", "xenbus"):
+        c.problem(
+            controller, f"QEMU's machines have no controller of type '{controller.type}'", "another type", "@type"
+        )
     if controller.type == "pci":
         _check_pci(controller, c)
+    if controller.model in UNKNOWN:
+        what = f"QEMU has no '{controller.model}' controller of type '{controller.type}'"
+        c.problem(controller, what, "another model", "@model")
     if controller.type == "ide" and controller.index and c.i440fx:
         c.problem(controller, "machine type 'pc' has one IDE controller only", "index='0'", "@index")
     if controller.type == "ide" and c.pcie:
@@ -104,6 +120,15 @@ def _check_driver(controller: Controller, c: Completion) -> None:
         if getattr(driver, slot) is not None and not virtio_scsi:
             what = f"'{slot}' is for SCSI controllers of model 'virtio-scsi', not for type '{controller.type}'"
             c.problem(driver, what, f"no {slot}", f"@{slot}" if slot == "iothread" else slot, XML_ERROR)
+    for slot in ("queues", "cmd_per_lun", "max_sectors", "ioeventfd"):
+        if getattr(driver, slot) is not None and not virtio_scsi:
+            what = f"'{slot}' is for SCSI controllers of model 'virtio-scsi', not for type '{controller.type}'"
+            c.problem(driver, what, f"no {slot}", f"@{slot}")
+    for slot in ("iommu", "ats", "packed", "page_per_vq"):
+        if getattr(driver, slot) is not None and not (virtio_scsi or controller.type == "virtio-serial"):
+            c.problem(
+                driver, f"'{slot}' is for virtio devices, not for type '{controller.type}'", f"no {slot}", f"@{slot}"
+            )
     if virtio_scsi:
         threads.check(driver, f"SCSI controller '{controller.index}'", "virtio-scsi-pci", c)
 

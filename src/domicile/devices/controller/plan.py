@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from domicile.devices.controller.drivers import SCSI, USB
 from domicile.devices.controller.model import Controller, ControllerTarget
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, where
@@ -12,28 +13,6 @@ from domicile.plan.facts import Planning
 from domicile.plan.need import Need
 from domicile.plan.qemu import Item, Structured
 
-_USB_DRIVERS = {
-    "piix3-uhci": "piix3-usb-uhci",
-    "piix4-uhci": "piix4-usb-uhci",
-    "ehci": "usb-ehci",
-    "ich9-ehci1": "ich9-usb-ehci1",
-    "ich9-uhci1": "ich9-usb-uhci1",
-    "ich9-uhci2": "ich9-usb-uhci2",
-    "ich9-uhci3": "ich9-usb-uhci3",
-    "vt82c686b-uhci": "vt82c686b-usb-uhci",
-    "pci-ohci": "pci-ohci",
-    "nec-xhci": "nec-usb-xhci",
-    "qemu-xhci": "qemu-xhci",
-}
-_SCSI_DRIVERS = {
-    "lsilogic": "lsi",
-    "lsisas1068": "mptsas1068",
-    "lsisas1078": "megasas",
-    "vmpvscsi": "pvscsi",
-    "ibmvscsi": "spapr-vscsi",
-    "dc390": "dc390",
-    "am53c974": "am53c974",
-}
 _PCI_DRIVERS = {
     "pci-bridge": "pci-bridge",
     "dmi-to-pci-bridge": "i82801b11-bridge",
@@ -84,7 +63,7 @@ def _scsi(controller: Controller, p: Planning) -> dict[str, Any]:
     model = controller.model or ""
     if model.startswith("virtio"):
         return {"driver": virtio_driver("virtio-scsi", controller, model.removesuffix("-scsi")), **_driver(controller)}
-    return {"driver": _SCSI_DRIVERS[model]}
+    return {"driver": SCSI[model]}
 
 
 def _serial(controller: Controller, p: Planning) -> dict[str, Any]:
@@ -100,7 +79,7 @@ def _usb(controller: Controller, p: Planning) -> dict[str, Any] | None:
     model = controller.model
     if model in (None, "none"):
         return None
-    props: dict[str, Any] = {"driver": _USB_DRIVERS[model or ""]}
+    props: dict[str, Any] = {"driver": USB[model or ""]}
     if model in ("nec-xhci", "qemu-xhci") and controller.ports is not None:
         props |= {"p2": controller.ports, "p3": controller.ports}
     if controller.master is not None:

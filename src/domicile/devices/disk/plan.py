@@ -9,7 +9,7 @@ from domicile.devices.disk.chain import CACHE, Chain, cache_mode
 from domicile.devices.disk.model import Disk, DiskDriver
 from domicile.devices.disk.tune import IoTune
 from domicile.devices.parts import threads
-from domicile.devices.parts.bus import alias_of, is_drive, virtio_driver, virtio_props, where
+from domicile.devices.parts.bus import NARROW, alias_of, is_drive, virtio_driver, virtio_props, where
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need
 from domicile.plan.qemu import Command, Item, Keyed, Structured
@@ -196,12 +196,11 @@ def _frontend(disk: Disk, driver: DiskDriver, bus: str, p: Planning) -> dict[str
         return {"driver": "ide-cd" if cd else "ide-hd", "bus": f"{name}.{place.unit}"}
     kind = "scsi-block" if disk.device == "lun" else "scsi-cd" if cd else "scsi-hd"
     props: dict[str, Any] = {"driver": kind, "bus": f"scsi{place.controller}.0"}
-    if p.controller_model("scsi", place.controller) == "lsilogic":
+    if p.controller_model("scsi", place.controller) in NARROW:
         props["scsi-id"] = place.unit
-        identity = f"drive-scsi{place.controller}-{place.bus}-{place.unit}"
     else:
         props |= {"channel": 0, "scsi-id": place.target, "lun": place.unit}
-        identity = f"drive-{alias_of(disk)}"
+    identity = f"drive-{alias_of(disk)}"
     if disk.device != "lun":
         props["device_id"] = disk.serial or identity
     return props

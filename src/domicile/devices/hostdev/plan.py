@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.devices.hostdev.model import HostAddress, Hostdev, HostSource
-from domicile.devices.parts.bus import alias_of, is_drive, virtio_driver, where
+from domicile.devices.parts.bus import NARROW, alias_of, is_drive, virtio_driver, where
 from domicile.devices.parts.device import UnassignedAddress
 from domicile.devices.parts.secret import stored_secret
 from domicile.plan.facts import Planning
@@ -131,7 +131,7 @@ def _scsi(hostdev: Hostdev, p: Planning) -> dict[str, Any]:
     name, place = alias_of(hostdev), is_drive(hostdev)
     props: dict[str, Any] = {"driver": "scsi-generic", "drive": _node(hostdev, p), "id": name}
     props["bus"] = f"scsi{place.controller}.0"
-    if p.controller_model("scsi", place.controller) == "lsilogic":
+    if p.controller_model("scsi", place.controller) in NARROW:
         props["scsi-id"] = place.unit
     else:
         props |= {"channel": place.bus, "scsi-id": place.target, "lun": place.unit}

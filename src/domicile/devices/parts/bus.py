@@ -21,6 +21,9 @@ from domicile.devices.parts.device import (
 from domicile.plan.facts import Facts, Planning
 from domicile.plan.place import Pci, Want, WantCcw, WantMmio, WantPci
 
+#: SCSI controllers of plain SCSI: eight units, and nothing below them.
+NARROW = ("lsilogic", "ncr53c90", "dc390", "am53c974")
+
 
 def where(device: Device, planning: Planning) -> dict[str, Any]:
     """Say the device's address in QEMU's words; empty where QEMU chooses."""

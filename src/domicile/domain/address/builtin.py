@@ -15,7 +15,6 @@ from domicile.domain.domain import DeviceLists
 from domicile.plan.facts import Completion
 from domicile.plan.place import WantPci
 
-_ICH9_FUNCTION = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
 Given = Callable[[Device], PciAddress | None]
 
 __all__ = ["MODELS", "give", "reserve"]
@@ -92,7 +91,7 @@ def _q35(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
             continue
         if device.type == "sata" and device.index == 0:
             _put(device, buses, 0x1F, 2, c, trial)
-        elif device.type == "usb" and device.model in _ICH9_FUNCTION:
+        elif device.type == "usb" and device.model == "ich9-uhci1":
             _ich9(device, devices, buses, c, trial)
         elif device.model == "dmi-to-pci-bridge" and not root.taken(0x1E):
             _put(device, buses, 0x1E, 0, c, trial)
@@ -103,19 +102,17 @@ def _q35(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
 
 
 def _ich9(device: Controller, devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
-    """Put a chipset's USB 2 controller where real hardware has it: slot 0x1d, a second one 0x1a."""
+    """Put the first companion of a chipset's USB 2 controller where real hardware has it: slot 0x1d, a second one 0x1a.
+
+    The others of its group follow it into its slot.
+    """
     root = buses.buses[0]
-    function = _ICH9_FUNCTION[device.model or ""]
     mates = [trial.given(k) for k in devices.of(Controller) if k.type == "usb" and k.index == device.index]
     together = next((a for a in mates if a is not None and a.bus == 0), None)
     slot = together.slot if together is not None else next((s for s in (0x1D, 0x1A) if not root.taken(s)), None)
-    if slot is None or root.taken(slot, function):
-        return
-    root.take(slot, function, False)
-    address = PciAddress(domain=0, bus=0, slot=slot, function=function)
-    if function == 0:
-        address.multifunction = True
-    trial.put(device, address, c)
+    if slot is not None and not root.taken(slot, 0):
+        root.take(slot, 0, False)
+        trial.put(device, PciAddress(domain=0, bus=0, slot=slot, function=0, multifunction=True), c)
 
 
 def _display(devices: DeviceLists, buses: Buses, c: Completion, trial: Any, slot: int) -> None:

@@ -55,6 +55,15 @@ def assign(devices: DeviceLists, c: Completion) -> None:
         _give(devices, buses, c, trial)
     _multifunction(devices, buses)
     _details(devices, c)
+    for controller in controllers:
+        address = controller.address
+        if (
+            controller.type == "pci"
+            and isinstance(address, PciAddress)
+            and (address.bus or 0) >= (controller.index or 0)
+        ):
+            what = f"the PCI controller with index '{controller.index}' is on bus '0x{address.bus or 0:02x}'"
+            c.problem(controller, what, "an index above that of its bus", "@index")
 
 
 class _Trial:

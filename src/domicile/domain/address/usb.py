@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from domicile.base.errors import XML_ERROR
+from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
 from domicile.devices import BY_TAG
 from domicile.devices.controller import Controller
 from domicile.devices.hub import Hub
@@ -55,8 +55,18 @@ class Node:
 
 
 def check(devices: DeviceLists, c: Completion) -> None:
-    """Find USB devices on a machine without USB, and ports that cannot be."""
-    models = [k.model for k in devices.of(Controller) if k.type == "usb"]
+    """Find USB devices on a machine without USB, companions without their controller, and ports that cannot be."""
+    controllers = [k for k in devices.of(Controller) if k.type == "usb"]
+    models = [k.model for k in controllers]
+    if "none" in models and len(models) > 1:
+        what = "USB is off (a controller of type 'usb' has model 'none'), but there is another USB controller"
+        c.problem(controllers[1], what, "one of the two", "@model")
+    leaders = {k.index for k in controllers if k.master is None}
+    for controller in controllers:
+        if controller.master is not None and controller.index not in leaders:
+            what = f"there is no master for the '{controller.model}' at index '{controller.index}'"
+            accepted = f"<controller type='usb' index='{controller.index}' model='ich9-ehci1'/> beside it"
+            c.problem(controller, what, accepted, "@index", INTERNAL_ERROR)
     for device, _ in _users(devices, c):
         address = device.address
         if models and all(model == "none" for model in models):

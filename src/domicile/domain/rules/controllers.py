@@ -91,7 +91,7 @@ def built_in(devices: DeviceLists, c: Completion) -> None:
         join(controllers, controller, c)
         c.add(controller, "the machine type has it built in or by default", "该机型内建或默认带有")
 
-    if not any(k.type == "usb" for k in controllers):
+    if missing("usb"):
         added = c.board.usb_added
         model = c.usual(added if c.host.modern else (added and c.board.usb_of_old) or added)
         if model is not None:

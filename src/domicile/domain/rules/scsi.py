@@ -5,12 +5,11 @@ from __future__ import annotations
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.hostdev import Hostdev
+from domicile.devices.parts.bus import NARROW
 from domicile.devices.parts.device import DriveAddress
 from domicile.domain.domain import DeviceLists
 from domicile.plan.facts import Completion
 
-# Controllers of plain SCSI have eight units, and nothing below them.
-_NARROW = ("lsilogic", "ncr53c90", "dc390", "am53c974")
 _UNITS = 8
 
 
@@ -44,7 +43,7 @@ def _place(address: DriveAddress) -> tuple[int, ...]:
 
 def _narrow(what: str, address: DriveAddress, models: dict[int, str | None], c: Completion) -> None:
     model = models.get(address.controller)
-    if model not in _NARROW:
+    if model not in NARROW:
         return
     if address.target:
         c.problem(address, f"{what} has target {address.target} on a controller of model '{model}'", "0", "@target")
