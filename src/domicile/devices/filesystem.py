@@ -11,7 +11,7 @@ from domicile.devices.parts.device import Device, PciAddress, VirtioOptions
 from domicile.devices.parts.omit import omit
 from domicile.devices.parts.size import Size
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.need import Directory, Need
+from domicile.plan.need import Directory, Helper, Need
 from domicile.plan.place import Want
 from domicile.plan.qemu import Item, Keyed, Structured
 from domicile.schema import field as f
@@ -282,7 +282,11 @@ def _virtiofs(
     p: Planning,
     origin: str,
 ) -> Iterator[Item | Need]:
-    socket = source.socket or f"{p.host.directories.state}/domain-{p.short_name}/{name}-fs.sock"
+    socket = source.socket
+    if socket is None:
+        helper = virtiofsd(filesystem, name, source, p, origin)
+        socket = helper.socket
+        yield helper
     yield Keyed("-chardev", (("", "socket"), ("id", f"chr-vu-{name}"), ("path", socket)), origin=origin)
     props = {
         "driver": virtio_driver("vhost-user-fs", filesystem),
@@ -295,6 +299,30 @@ def _virtiofs(
         **where(filesystem, p),
     }
     yield Structured("device", props, origin=origin)
+
+
+def virtiofsd(filesystem: Filesystem, name: str, source: FilesystemSource, p: Planning, origin: str) -> Helper:
+    """Ask for the daemon beside QEMU: it serves the directory with the rights of QEMU's user, as root of a namespace."""
+    binary = filesystem.binary or Binary()
+    cache, sandbox, lock = binary.cache or Cache(), binary.sandbox or Sandbox(), binary.lock or Lock()
+    options = [f"source={source.dir}"]
+    if cache.mode is not None:
+        options.append(f"cache={cache.mode}")
+    options.append(f"sandbox={sandbox.mode or 'namespace'}")
+    for word, value in (("xattr", binary.xattr), ("flock", lock.flock), ("posix_lock", lock.posix)):
+        if value is not None:
+            options.append(word if value else f"no_{word}")
+    argv = [binary.path or "virtiofsd", "--fd={fd:socket}", "-o", ",".join(options)]
+    if binary.thread_pool is not None and binary.thread_pool.size is not None:
+        argv.append(f"--thread-pool-size={binary.thread_pool.size}")
+    if binary.openfiles is not None and binary.openfiles.max is not None:
+        argv.append(f"--rlimit-nofile={binary.openfiles.max}")
+    for word, ranges in (("uid", filesystem.idmap.uid), ("gid", filesystem.idmap.gid)) if filesystem.idmap else ():
+        argv += [f"--{word}-map=:{one.start}:{one.target}:{one.count}:" for one in ranges]
+    if filesystem.readonly:
+        argv.append("--readonly")
+    path = f"{p.host.directories.state}/domain-{p.short_name}/{name}-fs.sock"
+    return Helper(f"virtiofsd-{name}", tuple(argv), path, rooted=True, origin=origin)
 
 
 FAMILY = Family(

@@ -10,7 +10,7 @@ from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, wa
 from domicile.devices.parts.device import CcwAddress, Device, PciAddress, VirtioOptions
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.need import Need
+from domicile.plan.need import Helper, Need
 from domicile.plan.place import Want
 from domicile.plan.qemu import Item, Keyed, Structured
 from domicile.schema import field as f
@@ -277,6 +277,7 @@ def plan(video: Video, p: Planning) -> Iterator[Item | Need]:
         props |= {"max_outputs": model.heads, "blob": model.blob}
         if _by_process(video):
             socket = (("", "socket"), ("id", f"chr-vu-{name}"), ("fd", f"{{fd:vhost-user-gpu-{name}}}"))
+            yield _process(model, name, origin)
             yield Keyed("-chardev", socket, origin=origin)
             props["chardev"] = f"chr-vu-{name}"
     elif kind in ("vga", "vmvga"):
@@ -286,6 +287,17 @@ def plan(video: Video, p: Planning) -> Iterator[Item | Need]:
     if model.resolution is not None:
         props |= {"xres": model.resolution.x, "yres": model.resolution.y}
     yield Structured("device", {**props, **where(video, p)}, origin=origin)
+
+
+def _process(model: VideoModel, name: str, origin: str) -> Helper:
+    """Ask for the process that draws; it and QEMU are connected before either starts."""
+    argv = ["vhost-user-gpu", "--fd={fd:socket}"]
+    if model.acceleration is not None and model.acceleration.accel3d:
+        argv.append("--virgl")
+        if model.acceleration.rendernode is not None:
+            argv.append(f"--render-node={model.acceleration.rendernode}")
+    token = f"vhost-user-gpu-{name}"
+    return Helper(token, tuple(argv), "", token=token, origin=origin)
 
 
 def _by_process(video: Video) -> bool:

@@ -7,12 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from domicile.base.errors import InvalidRequest
 from domicile.host import devices, tap
 from domicile.host.files import Labels, OpenFile, Owner, copy_template, open_file
+from domicile.host.helpers import Helpers, Known
 from domicile.host.ports import PortBook
-from domicile.plan.need import Copied, Directory, File, HostTpm, Need, OpenDevice, Opened, Port, ScsiGeneric, Tap
+from domicile.plan.need import (
+    Copied,
+    Directory,
+    File,
+    Helper,
+    HostTpm,
+    Need,
+    OpenDevice,
+    Opened,
+    Port,
+    ScsiGeneric,
+    Tap,
+)
 from domicile.qemu.launch import Given, User
 
 
@@ -44,6 +58,7 @@ class Host:
         self.user = user
         self.ports = PortBook()
         self.labels = Labels(user)
+        self.helpers = Helpers(user)
 
     def fulfil(self, machine: str, needs: Sequence[Need]) -> Fulfilled:
         """Give a machine, known by its uuid, all it needs. Never waits.
@@ -94,16 +109,36 @@ class Host:
                 name = devices.scsi_generic(need)
                 self.labels.lend(machine, File(f"/dev/{name}", need.writable, origin=need.origin))
                 given.names[f"sg:{need.token}"] = name
+            case Helper():
+                return  # `start_helpers` starts it, for that takes time
             case _:
                 raise InvalidRequest(f"nobody knows how to fulfil the need {type(need).__name__} of {need.origin}")
 
-    def remember(self, machine: str, ports: dict[str, int], lent: dict[str, Owner]) -> None:
+    async def start_helpers(
+        self, machine: str, needs: Sequence[Need], given: Fulfilled, directory: Path, log: Path
+    ) -> None:
+        """Start the programs that run beside QEMU; each has a log of its own beside the machine's.
+
+        Raises:
+            HostFailure: one does not come up.
+        """
+        for need in needs:
+            if isinstance(need, Helper):
+                end = await self.helpers.start(machine, need, directory, log.with_name(f"{log.stem}-{need.name}.log"))
+                if end is not None:
+                    given._open[need.token] = end
+
+    def remember(
+        self, machine: str, ports: dict[str, int], lent: dict[str, Owner], helpers: dict[str, Known] | None = None
+    ) -> None:
         """Note what a machine that runs already was given."""
+        self.helpers.remember(machine, helpers or {})
         for port in ports.values():
             self.ports.remember(machine, port)
         self.labels.remember(machine, lent)
 
     def take_back(self, machine: str) -> None:
         """Take back all a machine was given; taps went with its QEMU."""
+        self.helpers.end(machine)
         self.ports.release(machine)
         self.labels.give_back(machine)

@@ -117,8 +117,10 @@ class Directory(Need):
 class Helper(Need):
     """A program that runs beside QEMU, as QEMU's user: started before it, ended with it.
 
-    `name` is unique in the machine, ``argv[0]`` a program that is looked for, `socket` where it listens once it is ready
-    and QEMU may start; `directories` must be there for it, `prepare` are programs that run to their end before.
+    `name` is unique in the machine, ``argv[0]`` a program that is looked for, `socket` where it listens once QEMU may start.
+    Where its words hold ``{fd:socket}``, it is given a socket that listens there already; with a `token`, it is given one
+    end of a pair, and ``{fd:token}`` stands for QEMU's. `directories` must be there for it, `prepare` are programs that run
+    to their end before. One that is `rooted` wants to be root, and is so in a namespace of its own.
     """
 
     name: str
@@ -126,6 +128,8 @@ class Helper(Need):
     socket: str
     directories: tuple[str, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()
+    token: str = ""
+    rooted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ async def reattach(record: Record, host: Host, listener: Listener, deadline: flo
     A QEMU that does not answer is taken over all the same, with the state last known. What the guest did meanwhile
     (power off, panic) takes effect now, as its domain's policy says.
     """
-    host.remember(record.uuid, record.ports, record.lent)
+    host.remember(record.uuid, record.ports, record.lent, record.helpers)
     process = Process.adopt(record.pid, record.start_time)
     if process is None:
         host.take_back(record.uuid)

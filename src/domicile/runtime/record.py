@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from domicile.host.helpers import Known
 from domicile.runtime.lifecycle import Policy
 
 SUFFIX = ".json"
@@ -49,6 +50,7 @@ class Record:
     ports: dict[str, int] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
     lent: dict[str, tuple[int, int]] = field(default_factory=dict)
+    helpers: dict[str, Known] = field(default_factory=dict)
     argv: list[str] = field(default_factory=list)
     #: The managed image whose state this machine has begun to run, until that image is removed.
     restored: str = ""

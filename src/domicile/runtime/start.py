@@ -97,13 +97,14 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         given = host.fulfil(spec.uuid, spec.needs)
         undo.push("take back what the host gave", lambda: host.take_back(spec.uuid))
         undo.push("close taps", given.hand_over)
+        await host.start_helpers(spec.uuid, spec.needs, given, spec.directory, spec.log)
         argv = [*spec.argv, "-incoming", "defer"] if spec.incoming is not None else spec.argv
         launched = await asyncio.to_thread(
             spawn, argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env
         )
         undo.push("forget the directory", lambda: record.forget(spec.directory))
         undo.push("end QEMU", lambda: _kill(launched))
-        known = _record(spec, given, launched)
+        known = _record(spec, given, launched, host)
         given.hand_over()
         known.write()
         machine = Machine(known, launched.process, host, listener)
@@ -145,7 +146,7 @@ async def _restore(incoming: Incoming, monitor: Monitor, launched: Launched) -> 
         raise QemuRefused(f"QEMU cannot take up the saved state: {last_words(launched)}") from error
 
 
-def _record(spec: MachineSpec, given: Fulfilled, launched: Launched) -> Record:
+def _record(spec: MachineSpec, given: Fulfilled, launched: Launched, host: Host) -> Record:
     return Record(
         uuid=spec.uuid,
         name=spec.name,
@@ -162,6 +163,7 @@ def _record(spec: MachineSpec, given: Fulfilled, launched: Launched) -> Record:
         ports=given.ports,
         taps=given.taps,
         lent=given.lent,
+        helpers=host.helpers.known(spec.uuid),
         argv=launched.argv,
     )
 

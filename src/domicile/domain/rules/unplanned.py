@@ -12,7 +12,6 @@ from domicile.devices.disk import Disk
 from domicile.devices.disk.complete import sources as disk_sources
 from domicile.devices.disk.protocol import owner_number
 from domicile.devices.disk.source import DiskSource
-from domicile.devices.filesystem import Filesystem
 from domicile.devices.hostdev import Hostdev
 from domicile.devices.interface import Interface
 from domicile.devices.tpm import Tpm
@@ -124,8 +123,6 @@ def _interface(interface: Interface) -> Iterator[Gap]:
             yield Gap(interface, slot, f"<{slot}> of an interface", True)
     if interface.type in ("direct", "hostdev"):
         yield Gap(interface, "type", f"an interface of type '{interface.type}'", True)
-    if interface.backend is not None and interface.backend.type == "passt":
-        yield Gap(interface, "backend", "the backend 'passt'", True)
     for slot in _INTERFACE:
         if getattr(interface, slot) not in (None, [], False):
             yield Gap(interface, slot, f"<{slot}> of an interface", False)
@@ -138,12 +135,11 @@ def _others(domain: Domain) -> Iterator[Gap]:
             yield Gap(hostdev, "type", f"a host device of type '{hostdev.type}'", True)
         if hostdev.type == "scsi" and hostdev.source is not None and hostdev.source.auth is not None:
             yield Gap(hostdev.source, "auth", "the <auth> of a SCSI device", True)
-    for filesystem in domain.devices.of(Filesystem):
-        if filesystem.virtiofs:
-            yield Gap(filesystem, "driver", "a file system shared by 'virtiofs'", True)
     for tpm in domain.devices.of(Tpm):
-        if tpm.backend is not None and tpm.backend.type == "emulator":
-            yield Gap(tpm, "backend", "an emulated TPM", True)
+        if tpm.backend is not None and tpm.backend.encryption is not None:
+            yield Gap(tpm.backend, "encryption", "the <encryption> of an emulated TPM", True)
+        if tpm.backend is not None and tpm.backend.profile is not None:
+            yield Gap(tpm.backend, "profile", "the <profile> of an emulated TPM", False)
 
 
 def tell(domain: Domain, c: Completion) -> None:
