@@ -10,6 +10,7 @@ from domicile.devices.parts.device import Device, SpaprVioAddress
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import File, Helper, HostTpm, Need
+from domicile.plan.place import Want, WantSpaprVio
 from domicile.plan.qemu import Item, Keyed, Structured
 from domicile.schema import field as f
 from domicile.schema.scalar import UINT, UUID, YES_NO, enum
@@ -106,7 +107,9 @@ class Tpm(Device):
 def defaults(tpm: Tpm, c: Completion) -> None:
     """Fill in interface, version and the host's device."""
     if tpm.model is None:
-        c.default(tpm, "model", c.board.tpm, "the usual interface of this machine", "该机型的常见接口")
+        passed = tpm.backend is not None and tpm.backend.type == "passthrough"
+        model = _PROXY if passed and c.board.tpm == "tpm-spapr" else c.board.tpm
+        c.default(tpm, "model", model, "the usual interface of this machine", "该机型的常见接口")
     backend = tpm.backend
     if backend is None or backend.type is None:
         return
@@ -173,6 +176,11 @@ def _driver(tpm: Tpm, facts: Facts) -> str:
     return tpm.model or "tpm-tis"
 
 
+def place(tpm: Tpm, facts: Facts) -> Want | None:
+    """Ask for a register on pSeries; elsewhere it has a place of its own."""
+    return WantSpaprVio() if tpm.model == "tpm-spapr" and facts.pseries else None
+
+
 def plan(tpm: Tpm, p: Planning) -> Iterator[Item | Need]:
     """Ask for the module and the interface the guest talks to."""
     origin, name = p.origin(tpm), alias_of(tpm)
@@ -230,4 +238,4 @@ def _emulator(backend: TpmBackend, p: Planning, origin: str) -> Helper:
     return Helper("swtpm", tuple(argv), socket, directories, setup, origin=origin)
 
 
-FAMILY = Family(element=Tpm, defaults=defaults, check=check, plan=plan)
+FAMILY = Family(element=Tpm, defaults=defaults, check=check, place=place, plan=plan)

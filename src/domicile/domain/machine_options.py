@@ -50,7 +50,7 @@ def after_monitor(domain: Domain, p: Planning) -> Iterator[Item]:
     """Yield the options between the monitor and the devices: clock, power, boot, kernel."""
     yield from clock.clock(domain, p)
     yield Option("-no-shutdown", None, origin="on_poweroff")
-    if not _acpi(domain) and _old_switches(p) and (p.x86 or p.arm_virt):
+    if not _acpi(domain) and _old_switches(p) and (p.x86 or (p.arm_virt and p.caps.arch == "aarch64")):
         yield Option("-no-acpi", None, origin="features")
     if domain.pm is not None:
         chip = "ICH9-LPC" if p.q35 else "PIIX4_PM"
@@ -111,7 +111,8 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
         for timer in domain.clock.timer if domain.clock is not None else ():
             if timer.name == "hpet" and timer.present is not None and p.x86:
                 yield "hpet", timer.present
-        if p.board.acpi:
+        machine = p.caps.machine(p.machine, p.accel == "kvm") or p.caps.machine(p.machine)
+        if machine is not None and machine.acpi:
             yield "acpi", _acpi(domain)
 
 

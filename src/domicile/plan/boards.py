@@ -80,8 +80,6 @@ class Board:
     tpm: str = "tpm-tis"
     #: The domain types for which the machine's own CPU is written down. What KVM runs on ARM and its like is the host's.
     cpu_written: tuple[str, ...] = ("qemu", "kvm")
-    #: Whether QEMU is told that the machine has, or has not, ACPI.
-    acpi: bool = False
 
     def holds(self, arch: str, machine: str) -> bool:
         """Say whether a machine is of this kind."""
@@ -96,21 +94,21 @@ class Board:
 BOARDS = (
     Board(
         "q35", X86, ("q35", "pc-q35-"), pci_root="pcie-root", usb=_LEGACY_USB, usb_added=(("qemu-xhci", "qemu-xhci"), *_LEGACY_USB),
-        serial="isa-serial", panic="isa", balloon=True, input="ps2", acpi=True,
+        serial="isa-serial", panic="isa", balloon=True, input="ps2",
     ),
     Board(
         "i440fx", X86, ("pc", "pc-i440fx-", "pc-0.", "pc-1.", "rhel5.", "rhel6."), pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB,
-        serial="isa-serial", panic="isa", balloon=True, input="ps2", acpi=True,
+        serial="isa-serial", panic="isa", balloon=True, input="ps2",
     ),
     Board(
-        "microvm", X86, ("microvm",), usb=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True, acpi=True,
+        "microvm", X86, ("microvm",), usb=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True,
     ),
     Board(
-        "isapc", X86, ("isapc", "none"), usb=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True, input="ps2", acpi=True,
+        "isapc", X86, ("isapc", "none"), usb=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True, input="ps2",
     ),
     Board(
         "x86", X86, pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB, serial="isa-serial", panic="isa", balloon=True,
-        input="ps2", acpi=True,
+        input="ps2",
     ),
     Board(
         "s390-ccw", S390, ("s390-ccw-virtio", "s390-ccw-virtio-", "s390-ccw"), pci_root="pci-root", pci_needs="zpci", virtio="ccw",
@@ -126,16 +124,16 @@ BOARDS = (
     ),
     Board(
         "ppc64", PPC64, pci_root="pci-root", usb=(*_XHCI, *_OHCI), usb_added=(*_XHCI, *_OHCI), usb_of_old=_OHCI,
-        video=(("vga", ""),), balloon=True, input_added=("keyboard", "mouse"),
+        video=(("vga", ""),), balloon=True, input_added=("keyboard", "mouse"), tpm="tpm-spapr",
     ),
     Board("ppc", ("ppc",), pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB, balloon=True, cpu_written=()),
     Board(
-        "arm-virt", ("aarch64",), ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO,
-        serial="system-serial", serial_chip="pl011", acpi=True, cpu_written=_TCG,
+        "arm-virt", ("aarch64",), ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI, network=_VIRTIO, video=_VIRTIO,
+        serial="system-serial", serial_chip="pl011", cpu_written=_TCG,
     ),
     Board(
-        "arm32-virt", ARM32, ("virt", "virt-"), pci_root="pcie-root", usb=_LEGACY_USB, scsi=_VIRTIO_SCSI, network=_VIRTIO, video=_VIRTIO,
-        serial="system-serial", serial_chip="pl011", acpi=True, cpu_written=_TCG,
+        "arm32-virt", ARM32, ("virt", "virt-"), pci_root="pcie-root", usb=_LEGACY_USB, network=_VIRTIO, video=_VIRTIO,
+        serial="system-serial", serial_chip="pl011", cpu_written=_TCG,
     ),
     Board("vexpress", ("aarch64",), ("vexpress-",), pci_placed=False, virtio="virtio-mmio", usb=_XHCI, network=_LAN9118, cpu_written=_TCG),
     Board("vexpress32", ARM32, ("vexpress-",), pci_placed=False, virtio="virtio-mmio", usb=_LEGACY_USB, network=_LAN9118, cpu_written=_TCG),
@@ -151,12 +149,12 @@ BOARDS = (
     Board("arm32", ARM32, pci_placed=False, usb=_LEGACY_USB, network=_LAN9118, cpu_written=_TCG),
     Board(
         "riscv-virt", RISCV, ("virt", "virt-"), pci_root="pcie-root", usb=_LEGACY_USB, network=_VIRTIO, video=_VIRTIO,
-        serial="system-serial", serial_chip="16550a", balloon=True, acpi=True, cpu_written=_TCG,
+        serial="system-serial", serial_chip="16550a", balloon=True, cpu_written=_TCG,
     ),
     Board("riscv", RISCV, pci_placed=False, usb=_LEGACY_USB, balloon=True, cpu_written=_TCG),
     Board(
         "loongarch-virt", ("loongarch64",), ("virt", "virt-"), pci_root="pcie-root", usb=_XHCI[:1], scsi=_VIRTIO_SCSI,
-        network=_VIRTIO, video=_VIRTIO, serial="system-serial", serial_chip="16550a", acpi=True, cpu_written=_TCG,
+        network=_VIRTIO, video=_VIRTIO, serial="system-serial", serial_chip="16550a", cpu_written=_TCG,
     ),
     Board("loongarch", ("loongarch64",), pci_placed=False, usb=_XHCI[:1], cpu_written=_TCG),
     Board("sun4m", ("sparc",), _SUN4M, usb=_LEGACY_USB, scsi=(("ncr53c90", ""),), cpu_written=_TCG),

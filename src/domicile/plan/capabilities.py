@@ -14,7 +14,7 @@ import msgspec
 from domicile.plan.qmp_schema import Entry, reaches
 
 #: Raised whenever the stored form changes: an older cache is then probed anew.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class MachineType:
     numa_mem_supported: bool = False
     default_ram_id: str | None = None
     deprecated: bool = False
+    #: Whether it can have ACPI; None from a QEMU that does not say.
+    acpi: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

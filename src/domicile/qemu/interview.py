@@ -173,6 +173,7 @@ def _machine(raw: Mapping[str, Any]) -> MachineType:
         numa_mem_supported=raw.get("numa-mem-supported", False),
         default_ram_id=raw.get("default-ram-id"),
         deprecated=raw.get("deprecated", False),
+        acpi=raw.get("acpi"),
     )
 
 

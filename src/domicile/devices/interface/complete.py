@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domicile.devices.interface.ip import canonical
-from domicile.devices.interface.model import Interface, InterfaceModel, InterfaceSource, Mac, is_virtio
+from domicile.devices.interface.model import BUILT_IN, Interface, InterfaceModel, InterfaceSource, Mac, is_virtio
 from domicile.devices.interface.port import PortParameters, VirtualPort, Vlan
 from domicile.devices.parts.bus import want_card, want_legacy, want_virtio
 from domicile.devices.parts.omit import omit
@@ -110,6 +110,8 @@ def place(interface: Interface, facts: Facts) -> Want | None:
         return want_card(facts)
     if model == "usb-net":
         return WantUsb()
+    if model in BUILT_IN:
+        return None
     if model == "spapr-vlan":
         return WantSpaprVio()
     if model is not None and model.startswith("virtio"):

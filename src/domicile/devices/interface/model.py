@@ -270,6 +270,10 @@ class Interface(Device):
     coalesce: Any = f.raw("How interrupts are gathered.", "中断合并。")
 
 
+#: Cards that are part of a board.
+BUILT_IN = ("lan9118", "smc91c111")
+
+
 def is_virtio(interface: Interface) -> bool:
     """Say whether the card speaks virtio."""
     model = interface.model.type if interface.model is not None else None

@@ -10,7 +10,8 @@ from domicile.devices.interface.passt import passt
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, where
 from domicile.devices.parts.chardev import Reconnect
 from domicile.devices.parts.chardev_plan import reconnect
-from domicile.devices.parts.device import CcwAddress
+from domicile.devices.parts.device import CcwAddress, PciAddress, VirtioMmioAddress
+from domicile.plan.boards import ARM
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need, OpenDevice, Tap
 from domicile.plan.qemu import Command, Item, Keyed, Structured
@@ -43,6 +44,9 @@ def _card(interface: Interface, p: Planning) -> Iterator[Item | Need]:
     name = alias_of(interface)
     backend = f"host{name}"
     yield from _backend(interface, name, backend, p, origin)
+    if p.arch in ARM and not isinstance(interface.address, PciAddress | VirtioMmioAddress):
+        yield _built_in(interface, name, backend, origin)
+        return
     model = (interface.model.type if interface.model is not None else None) or "rtl8139"
     virtio = is_virtio(interface)
     props: dict[str, Any] = {"driver": virtio_driver("virtio-net", interface, model) if virtio else model}
@@ -55,6 +59,14 @@ def _card(interface: Interface, p: Planning) -> Iterator[Item | Need]:
     yield Structured("device", props, origin=origin)
     if interface.link is not None and interface.link.state == "down":
         yield Command("set_link", {"name": name, "up": False}, origin=origin)
+
+
+def _built_in(interface: Interface, name: str, backend: str, origin: str) -> Item:
+    """Ask for the card that an ARM board has, which is no device that could be added."""
+    mac = interface.mac.address if interface.mac is not None else None
+    model = interface.model.type if interface.model is not None else None
+    pairs = (("", "nic"), ("macaddr", mac), ("netdev", backend), ("model", model), ("id", name))
+    return Keyed("-net", pairs, origin=origin)
 
 
 def _virtio(interface: Interface) -> dict[str, Any]:

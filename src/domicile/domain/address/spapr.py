@@ -13,8 +13,8 @@ from domicile.plan.facts import Completion
 from domicile.plan.place import WantSpaprVio
 
 #: The first register of each family, in the order in which they are served. Source: QEMU's hw/net/spapr_llan,
-#: hw/scsi/spapr_vscsi, hw/char/spapr_vty and hw/nvram/spapr_nvram; observed with libvirt 11.3.
-FIRST = {"interface": 0x1000, "controller": 0x2000, "serial": 0x30000000, "nvram": 0x3000}
+#: hw/scsi/spapr_vscsi, hw/char/spapr_vty, hw/nvram/spapr_nvram; observed with libvirt 11.3.
+FIRST = {"interface": 0x1000, "controller": 0x2000, "serial": 0x30000000, "nvram": 0x3000, "tpm": 0x4000}
 _STEP = 0x1000
 
 

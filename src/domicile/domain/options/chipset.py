@@ -27,8 +27,10 @@ def keys(features: Features, p: Planning) -> Iterator[tuple[str, Any]]:
         yield "i8042", features.ps2.state
     if features.ioapic is not None and features.ioapic.driver is not None:
         yield "kernel_irqchip", {"kvm": "on", "qemu": "split"}[features.ioapic.driver]
-    if features.gic is not None and features.gic.version is not None:
-        yield "gic-version", features.gic.version
+    gic = features.gic.version if features.gic is not None else None
+    # The emulator of 32-bit ARM has nothing but the second version.
+    if gic is not None and (gic != "2" or p.caps.arch == "aarch64"):
+        yield "gic-version", gic
     if features.ras is not None and p.arm_virt:
         yield "ras", features.ras.state
     if features.aia is not None and p.riscv_virt:

@@ -81,6 +81,9 @@ def check(domain: Domain, c: Completion) -> None:
         if c.board.name not in boards:
             message = f"feature '{name}' does not exist for architecture '{c.arch}' and machine type '{c.machine}'"
             c.problem(feature, message, "no such element")
+        elif isinstance(feature, Gic) and feature.version != "2" and c.caps.arch != "aarch64":
+            message = f"version '{feature.version}' of 'gic' does not exist in '{c.caps.binary}'"
+            c.problem(feature, message, "2", "@version")
         elif key and c.caps.knows_properties(machine) and not c.caps.has_property(machine, key):
             message = f"machine type '{c.machine}' of this QEMU has no feature '{name}'"
             c.problem(feature, message, "no such element, or a newer QEMU")
