@@ -99,7 +99,7 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
         raise
     ready()
     log.info("ready", socket=str(paths.socket), domains=len(service.registry))
-    starting = asyncio.create_task(service.machines.autostart(DAEMON), name="autostart")
+    starting = asyncio.create_task(service.takeover.autostart(DAEMON), name="autostart")
     indexing = asyncio.create_task(_index(service), name="indexing")
     try:
         await stop.wait()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from domicile.base.errors import OPERATION_INVALID, Conflict, InvalidRequest, NotFound, WrongState
+from domicile.base.errors import OPERATION_INVALID, XML_ERROR, Conflict, InvalidRequest, NotFound, WrongState
 from domicile.domain import document, metadata
 from domicile.domain.complete import Completed, complete, complete_text
 from domicile.domain.domain import Domain
@@ -197,6 +197,9 @@ class Definitions:
     async def rename(self, entry: Entry, new: str, author: Author) -> None:
         """Give a domain that does not run another name. Raises: WrongState, Conflict, InvalidDocument."""
         service = self._service
+        for sign, words in (("/", "'/'"), ("\n", "a line break")):
+            if sign in new:
+                raise InvalidRequest(f"name {new!r} cannot contain {words}", code=XML_ERROR)
         async with entry.changing():
             if entry.active:
                 raise WrongState("cannot rename active domain")

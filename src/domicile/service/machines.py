@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from domicile.base import tasks
-from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
+from domicile.base.errors import Conflict, HostFailure, Unsupported, WrongState
 from domicile.domain import document, live
 from domicile.domain.cpus import choose
 from domicile.domain.domain import Domain
@@ -18,9 +18,8 @@ from domicile.domain.rules import unplanned
 from domicile.host import inspect
 from domicile.plan.capabilities import Capabilities
 from domicile.qemu import render
-from domicile.runtime import reattach as finding
 from domicile.runtime.machine import Machine, MachineEvent
-from domicile.runtime.record import Record, left_behind, newest
+from domicile.runtime.record import Record
 from domicile.runtime.start import Incoming, MachineSpec
 from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
@@ -40,8 +39,8 @@ class Machines:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._host = service.paths.host_id()
-        self._claims: dict[str, Claim] = {}
+        self.host = service.paths.host_id()
+        self.claims: dict[str, Claim] = {}
         self.networks: dict[str, str] = {}
 
     # Starting.
@@ -147,10 +146,10 @@ class Machines:
             incoming=incoming,
         )  # fmt: skip
         try:
-            claim = await service.in_store(service.store.claim, entry.uuid, self._host)
-            self._claims[entry.uuid] = claim
+            claim = await service.in_store(service.store.claim, entry.uuid, self.host)
+            self.claims[entry.uuid] = claim
             machine = await start_machine(
-                spec, service.resources, self._listener(entry), self._keeper(entry, plan, caps, number)
+                spec, service.resources, self.listener(entry), self._keeper(entry, plan, caps, number)
             )
         except BaseException as error:
             await self._failed(entry, author, error)
@@ -165,7 +164,7 @@ class Machines:
         service.registry.stop(entry)
         entry.live, entry.machine = None, None
         entry.state, entry.reason = State.SHUTOFF, Shutoff.FAILED
-        await self._release(entry.uuid)
+        await self.release(entry.uuid)
         await service.log("start", author, entry, "failed", reason=str(error))
 
     async def capabilities(self, domain: Domain) -> Capabilities:
@@ -204,7 +203,7 @@ class Machines:
         stored = MachineRecord(
             uuid=entry.uuid, name=entry.name, id=record.id, pid=record.pid, start_time=record.start_time, directory=record.directory,
             live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
-            facts=facts, host=self._host,
+            facts=facts, host=self.host,
         )  # fmt: skip
         await self._service.in_store(self._service.store.put_machine, stored)
 
@@ -224,7 +223,9 @@ class Machines:
 
     # What happens.
 
-    def _listener(self, entry: Entry) -> Any:
+    def listener(self, entry: Entry) -> Any:
+        """Make the function that hears what happens to a machine."""
+
         def happened(event: MachineEvent) -> None:
             machine = event.machine
             if event.kind != "lifecycle":
@@ -232,7 +233,7 @@ class Machines:
                 return
             entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
             if event.event == Event.STOPPED:
-                self._ended(entry)
+                self.ended(entry)
             self._service.tell(entry, event.event, event.detail)
             if event.event == Event.STOPPED and not entry.persistent:
                 self._service.registry.remove(entry)
@@ -251,7 +252,7 @@ class Machines:
             for kind, args in happenings.heard(entry, event.name, event.data):
                 service.happened(entry, kind, *args)
 
-    def _ended(self, entry: Entry) -> None:
+    def ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
         if entry.machine is not None:
@@ -263,11 +264,12 @@ class Machines:
     async def _forget(self, entry: Entry) -> None:
         service = self._service
         await service.in_store(service.store.drop_machine, entry.uuid)
-        await self._release(entry.uuid)
+        await self.release(entry.uuid)
         entry.ending = None
 
-    async def _release(self, uuid: str) -> None:
-        claim = self._claims.pop(uuid, None)
+    async def release(self, uuid: str) -> None:
+        """Give up the claim to run a domain."""
+        claim = self.claims.pop(uuid, None)
         if claim is not None:
             await self._service.in_store(self._service.store.release, claim)
 
@@ -326,76 +328,3 @@ class Machines:
         caps = await self.capabilities(domain)
         plan = plan_domain(domain, caps, self._service.host)
         return [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)], plan.binary, None
-
-    # The daemon's life.
-
-    async def reattach(self) -> None:
-        """Take over every machine an earlier daemon left running, all at once."""
-        service = self._service
-        await service.in_store(service.store.register_host, self._host)
-        records = await service.in_store(service.store.get_machines, self._host)
-        for claim in await service.in_store(service.store.claims_held_by, self._host):
-            self._claims[claim.uuid] = claim
-        found = {r.uuid: (Record.from_json(r.facts["record"]), r) for r in records}
-        for left in left_behind(service.paths.machines):
-            if left.uuid not in found:
-                log.warning("machine unknown to the database taken over", domain=left.name)
-                found[left.uuid] = (
-                    left,
-                    MachineRecord(left.uuid, left.name, left.id, left.pid, left.start_time, left.directory, ""),
-                )
-        for pid in await asyncio.to_thread(finding.end_unrecorded, service.paths.machines):
-            log.warning("ended a QEMU that was launched but never recorded", pid=pid)
-        await asyncio.gather(*(self._take_over(record, known) for record, known in found.values()))
-        for uuid in [u for u in self._claims if u not in found]:
-            await self._release(uuid)
-
-    async def _take_over(self, record: Record, known: MachineRecord) -> None:
-        service = self._service
-        record = await asyncio.to_thread(newest, record)
-        entry = service.registry.get(record.uuid)
-        if entry is None:
-            entry = service.registry.add(Entry(record.uuid, record.name))
-        xml = known.live_xml or (service.xml(entry, inactive=True, secrets=True) if entry.persistent else "")
-        running = document.read_stored(xml) if xml else Domain(name=record.name, uuid=record.uuid)
-        arguments = [(list(words), origin) for words, origin in known.facts.get("arguments", [])]
-        await service.emulators.ensure_for(running)
-        caps = service.emulators.find_for(running)
-        entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments, caps)
-        entry.live.definition = str(known.facts.get("definition") or "")
-        service.registry.run(entry, record.id)
-        entry.state, entry.reason, entry.since = record.state, record.reason, record.since
-        try:
-            machine = await finding.reattach(record, service.resources, self._listener(entry))
-        except DomicileError as error:
-            log.error("machine cannot be taken over", domain=record.name, reason=error.message)
-            machine = None
-        if machine is not None and not machine.over:
-            entry.machine = machine
-            await service.saves.tidy(entry, machine, record)
-        else:
-            service.saves.tidy_gone(record)
-        if machine is not None and not machine.over:
-            entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
-            await service.agents.look(entry)
-            return
-        if entry.live is not None:
-            entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN
-            self._ended(entry)
-            if not entry.persistent:
-                service.registry.remove(entry)
-
-    async def autostart(self, author: Author) -> None:
-        """Start what should start with the host, once for each boot of the host."""
-        if not await asyncio.to_thread(launching.first_of_boot, self._service.paths.run / "autostarted"):
-            return
-        for entry in self._service.registry:
-            if entry.autostart and not entry.active:
-                try:
-                    await self.start(entry, author)
-                except DomicileError as error:
-                    log.error("autostart failed", domain=entry.name, reason=error.message)
-
-    async def detach(self) -> None:
-        """Let go of all machines; they go on."""
-        await asyncio.gather(*(e.machine.detach() for e in self._service.registry if e.machine is not None))

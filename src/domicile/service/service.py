@@ -28,6 +28,7 @@ from domicile.service.paths import Paths
 from domicile.service.registry import Registry
 from domicile.service.saves import Saves
 from domicile.service.store_work import StoreWork
+from domicile.service.takeover import Takeover
 from domicile.service.texts import Texts
 from domicile.store.store import Store
 from domicile.store.values import Action, Author, Match, Revision
@@ -75,7 +76,7 @@ class Service:
         self._hearers: list[Callable[[Happening], None]] = []
         definitions, machines = Definitions(self), Machines(self)
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
-        self.agents, self.guest = Agents(self), Guest(self)
+        self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.definitions, self.machines = definitions, machines
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
@@ -230,10 +231,10 @@ class Service:
         for head in await self.in_store(self.store.heads):
             self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
         self.saves.begin()
-        await self.machines.reattach()
+        await self.takeover.reattach()
 
     async def close(self) -> None:
         """Let go of the machines (they go on) and of the store."""
-        await self.machines.detach()
+        await self.takeover.detach()
         await self.in_store(self.store.close)
         self.work.close()

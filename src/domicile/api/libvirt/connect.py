@@ -110,20 +110,6 @@ async def get_domain_capabilities(
     return domain_capabilities.write(wish, service.host, service.emulators.find)
 
 
-@handlers.handle(connect.connect_get_cpu_model_names)
-async def get_cpu_model_names(
-    conn: Session[Service], arch: str, need_results: int, flags: int
-) -> tuple[list[str], int]:
-    """Name the CPU models of an architecture."""
-    known(flags, 0, "connect_get_cpu_model_names")
-    if arch not in capabilities_xml.ARCHITECTURES:
-        raise InvalidRequest(f"cannot find architecture {arch}")
-    emulators = conn.context.emulators
-    await emulators.ensure(None, arch)
-    names = capabilities_xml.cpu_models(emulators.find(None, arch))
-    return (names if need_results else []), len(names)
-
-
 @handlers.handle(connect.connect_get_sysinfo)
 def get_sysinfo(conn: Session[Service], flags: int) -> str:
     """Refuse: the host's own SMBIOS tables are not read."""

@@ -43,6 +43,7 @@ OPENINGS = {
     86: "Guest agent is not responding: ",
     87: "resource busy: ",
     88: "access denied: ",
+    91: "the CPU is incompatible with host CPU: ",
     92: "XML document failed to validate against schema: ",
     101: "Network filter binding not found: ",
     103: "Domain checkpoint not found: ",

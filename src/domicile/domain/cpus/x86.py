@@ -44,6 +44,11 @@ def from_qemu(name: str) -> str:
     return _FROM_QEMU.get(name, name)
 
 
+def vendor(words: str) -> str | None:
+    """Name the maker that a processor's twelve letters stand for."""
+    return _VENDORS.get(words)
+
+
 def from_kernel(flags: Iterable[str]) -> frozenset[str]:
     """Say the flags of /proc/cpuinfo in libvirt's words; those that have no such word are left out."""
     found = {_FLAGS.get(flag, from_qemu(flag.replace("_", "-"))) for flag in flags}

@@ -1,0 +1,104 @@
+"""The machines over the daemon's own life: taken over at its start, started with the host, let go at its end.
+
+Part of the service; `service.Service.begin` and the daemon's wiring call it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from domicile.base.errors import DomicileError
+from domicile.domain import document
+from domicile.domain.domain import Domain
+from domicile.runtime import reattach as finding
+from domicile.runtime.record import Record, left_behind, newest
+from domicile.runtime.states import Shutoff, State
+from domicile.service import drafts, launching
+from domicile.service.entry import Entry, Live
+from domicile.store.values import Author, MachineRecord
+
+if TYPE_CHECKING:
+    from domicile.service.service import Service
+
+log = structlog.get_logger(__name__)
+
+
+class Takeover:
+    """The use-cases about machines that an earlier daemon started."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def reattach(self) -> None:
+        """Take over every machine an earlier daemon left running, all at once."""
+        service = self._service
+        await service.in_store(service.store.register_host, self._service.machines.host)
+        records = await service.in_store(service.store.get_machines, self._service.machines.host)
+        for claim in await service.in_store(service.store.claims_held_by, self._service.machines.host):
+            self._service.machines.claims[claim.uuid] = claim
+        found = {r.uuid: (Record.from_json(r.facts["record"]), r) for r in records}
+        for left in left_behind(service.paths.machines):
+            if left.uuid not in found:
+                log.warning("machine unknown to the database taken over", domain=left.name)
+                found[left.uuid] = (
+                    left,
+                    MachineRecord(left.uuid, left.name, left.id, left.pid, left.start_time, left.directory, ""),
+                )
+        for pid in await asyncio.to_thread(finding.end_unrecorded, service.paths.machines):
+            log.warning("ended a QEMU that was launched but never recorded", pid=pid)
+        await asyncio.gather(*(self._take_over(record, known) for record, known in found.values()))
+        for uuid in [u for u in self._service.machines.claims if u not in found]:
+            await self._service.machines.release(uuid)
+
+    async def _take_over(self, record: Record, known: MachineRecord) -> None:
+        service = self._service
+        record = await asyncio.to_thread(newest, record)
+        entry = service.registry.get(record.uuid)
+        if entry is None:
+            entry = service.registry.add(Entry(record.uuid, record.name))
+        xml = known.live_xml or (service.xml(entry, inactive=True, secrets=True) if entry.persistent else "")
+        running = document.read_stored(xml) if xml else Domain(name=record.name, uuid=record.uuid)
+        arguments = [(list(words), origin) for words, origin in known.facts.get("arguments", [])]
+        await service.emulators.ensure_for(running)
+        caps = service.emulators.find_for(running)
+        entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments, caps)
+        entry.live.definition = str(known.facts.get("definition") or "")
+        service.registry.run(entry, record.id)
+        entry.state, entry.reason, entry.since = record.state, record.reason, record.since
+        try:
+            machine = await finding.reattach(record, service.resources, self._service.machines.listener(entry))
+        except DomicileError as error:
+            log.error("machine cannot be taken over", domain=record.name, reason=error.message)
+            machine = None
+        if machine is not None and not machine.over:
+            entry.machine = machine
+            await service.saves.tidy(entry, machine, record)
+        else:
+            service.saves.tidy_gone(record)
+        if machine is not None and not machine.over:
+            entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
+            await service.agents.look(entry)
+            return
+        if entry.live is not None:
+            entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN
+            self._service.machines.ended(entry)
+            if not entry.persistent:
+                service.registry.remove(entry)
+
+    async def autostart(self, author: Author) -> None:
+        """Start what should start with the host, once for each boot of the host."""
+        if not await asyncio.to_thread(launching.first_of_boot, self._service.paths.run / "autostarted"):
+            return
+        for entry in self._service.registry:
+            if entry.autostart and not entry.active:
+                try:
+                    await self._service.start(entry, author)
+                except DomicileError as error:
+                    log.error("autostart failed", domain=entry.name, reason=error.message)
+
+    async def detach(self) -> None:
+        """Let go of all machines; they go on."""
+        await asyncio.gather(*(e.machine.detach() for e in self._service.registry if e.machine is not None))
