@@ -78,10 +78,10 @@ class InvalidDocument(DomicileError):
 
     code, domain, status = XML_ERROR, FROM_DOMAIN, 422
 
-    def __init__(self, problems: Sequence[Problem], *, code: int | None = None) -> None:
+    def __init__(self, problems: Sequence[Problem], *, code: int | None = None, domain: int | None = None) -> None:
         self.problems = list(problems)
         named = next((p.code for p in self.problems if p.code), None)
-        super().__init__("\n".join(p.sentence() for p in self.problems), code=code or named)
+        super().__init__("\n".join(p.sentence() for p in self.problems), code=code or named, domain=domain)
 
 
 class InvalidRequest(DomicileError):

@@ -17,7 +17,10 @@ from domicile.schema.shape import Element, Shape, Variant
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 #: The prefixes of the namespaces that belong to the document itself.
-PREFIXES = {"http://libvirt.org/schemas/domain/qemu/1.0": "qemu"}
+PREFIXES = {
+    "http://libvirt.org/schemas/domain/qemu/1.0": "qemu",
+    "http://libvirt.org/schemas/network/dnsmasq/1.0": "dnsmasq",
+}
 _SPECIAL = frozenset("&<>'\"")
 _CONTROL = {c: None for c in range(32) if c not in (9, 10, 13)}
 
