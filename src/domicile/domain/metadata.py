@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any, Protocol
 
 from lxml import etree
 
 from domicile.base.errors import InvalidRequest
-from domicile.domain.domain import Domain
 from domicile.schema import read
 from domicile.schema.write import foreign
 
 
-def get(domain: Domain, uri: str) -> str | None:
+class Noted(Protocol):
+    """A document that holds notes of other programs: a domain, a network."""
+
+    metadata: Any
+
+
+def get(domain: Noted, uri: str) -> str | None:
     """Give the notes of one namespace without it, as they were handed in; None where there are none."""
     for node in domain.metadata if domain.metadata is not None else ():
         if isinstance(node.tag, str) and etree.QName(node).namespace == uri:
@@ -20,7 +26,7 @@ def get(domain: Domain, uri: str) -> str | None:
     return None
 
 
-def put(domain: Domain, uri: str, key: str | None, xml: str | None) -> None:
+def put(domain: Noted, uri: str, key: str | None, xml: str | None) -> None:
     """Set or (with no XML) remove the notes of one namespace; `key` is the prefix they are written with.
 
     Raises:

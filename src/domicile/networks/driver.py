@@ -69,7 +69,7 @@ def _make(network: Network, files: Files, done: list[Callable[[], object]]) -> R
     with _routing() as routes:
         _bridge(routes, network, name)
         _family(network, name)
-        for place in _places(network):
+        for place in places(network):
             local = {"broadcast": str(place.network.broadcast_address)} if place.version == 4 else {}
             with _told(f"give the address {place} to the bridge {name}"):
                 routes.addr(
@@ -95,6 +95,28 @@ def stop(network: Network, files: Files, running: Running) -> None:
         load_rules(firewall.unload(network.uuid or ""))
         remove_bridge(bridge_of(network), network.uuid or "")
     _forget(files)
+
+
+def left(files: Files) -> Running:
+    """Find the name server that a daemon left which died while it started a network."""
+    try:
+        pid = int(files.at("pid").read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return Running()
+    found = stat(pid)
+    mine = os.fsencode(f"--conf-file={files.at('conf')}") in words
+    return Running(pid, found.start_time) if mine and found is not None else Running()
+
+
+def renew(network: Network, files: Files, running: Running) -> Running:
+    """Put in place again what may have been lost of a network that stands: its rules, its name server. Raises: HostFailure."""
+    if not network.own_bridge:
+        return Running()
+    load_rules(firewall.load(network))
+    if alive(running) or not dnsmasq.needed(network):
+        return running
+    return serve(network, files)
 
 
 def stands(network: Network) -> bool:
@@ -130,7 +152,7 @@ def _free(network: Network, name: str) -> None:
         there = [(names.get(a["index"], "?"), _interface(a)) for a in routes.get_addr()]
     if name in names.values():
         raise HostFailure(f"the bridge name '{name}' is already in use on this host", code=INTERNAL_ERROR)
-    for place in _places(network):
+    for place in places(network):
         for device, other in there:
             if (
                 other is not None
@@ -161,7 +183,7 @@ def _bridge(routes: Any, network: Network, name: str) -> None:
 
 def _family(network: Network, name: str) -> None:
     """Let the bridge speak IPv6 only where the network does, and take no router's word for anything."""
-    speaks = any(place.version == 6 for place in _places(network))
+    speaks = any(place.version == 6 for place in places(network))
     folder = _PROC / "ipv6/conf" / name
     if not folder.is_dir():
         return
@@ -174,7 +196,7 @@ def _family(network: Network, name: str) -> None:
 
 
 def _forwarding(network: Network) -> None:
-    for place in _places(network):
+    for place in places(network):
         _set(_PROC / ("ipv4/ip_forward" if place.version == 4 else "ipv6/conf/all/forwarding"), "1")
 
 
@@ -217,7 +239,8 @@ def _index(name: str) -> int:
     return socket.if_nametoindex(name)
 
 
-def _places(network: Network) -> Iterator[Interface]:
+def places(network: Network) -> Iterator[Interface]:
+    """Walk the host's addresses in a network."""
     for ip in network.ip:
         place = address_of(ip)
         if place is not None:

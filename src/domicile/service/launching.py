@@ -13,20 +13,19 @@ from domicile.domain.domain import Domain
 from domicile.host import chain
 from domicile.plan.need import File, Need, Tap
 from domicile.runtime.lifecycle import Policy
+from domicile.service.networks import Networks
 
 
-def resolved(needs: tuple[Need, ...], networks: Mapping[str, str]) -> list[Need]:
-    """Say which bridge stands for a network."""
+def resolved(needs: tuple[Need, ...], bridges: Mapping[str, str], networks: Networks) -> list[Need]:
+    """Say which bridge stands for a network: the one the configuration names, else the network's own.
+
+    Raises:
+        NotFound, WrongState, HostFailure: a network is not known, is not active, or has no bridge.
+    """
     found: list[Need] = []
     for need in needs:
         if isinstance(need, Tap) and need.kind == "network":
-            bridge = networks.get(need.network)
-            if bridge is None:
-                raise Unsupported(
-                    f"{need.origin}: network '{need.network}' is not known here; a bridge, or an entry under [networks] in the "
-                    "configuration that names the bridge it means, would be accepted"
-                )
-            found.append(replace(need, bridge=bridge))
+            found.append(replace(need, bridge=bridges.get(need.network) or networks.bridge(need.network)))
             continue
         if isinstance(need, Tap) and need.kind not in ("bridge", "ethernet"):
             raise Unsupported(

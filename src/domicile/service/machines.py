@@ -130,7 +130,9 @@ class Machines:
         plan = plan_domain(domain, caps, service.host, number=number)
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
         argv = [plan.binary, *(word for words, _ in arguments for word in words)]
-        needs = launching.resolved(plan.needs, self.networks) + await asyncio.to_thread(launching.backing_files, domain)
+        needs = launching.resolved(plan.needs, self.networks, service.networks) + await asyncio.to_thread(
+            launching.backing_files, domain
+        )
         # The machine's own document needs what it is given at start; until then it is the plan's.
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
         if not revision:

@@ -205,6 +205,11 @@ class Objects(Generic[M]):
         await self._in_store(self._store.put_active, ActiveObject(self.kind.tag, found.uuid, found.name, text, facts))
         found.live, found.facts = live, facts
 
+    async def intend(self, found: Object[M], live: M, facts: Mapping[str, Any]) -> None:
+        """Note for a later daemon alone that an object is being made active, so that it clears up what was half made."""
+        text = self.kind.write(live)
+        await self._in_store(self._store.put_active, ActiveObject(self.kind.tag, found.uuid, found.name, text, facts))
+
     async def drop_active(self, found: Object[M]) -> None:
         """Note that an object is active no longer; a transient one is gone with that."""
         await self._in_store(self._store.drop_active, self.kind.tag, found.uuid)

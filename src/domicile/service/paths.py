@@ -61,6 +61,11 @@ class Paths:
         return self.state / "save"
 
     @property
+    def networks(self) -> Path:
+        """What the name servers of networks read and write."""
+        return self.state / "network"
+
+    @property
     def machines(self) -> Path:
         """A directory for each running machine."""
         return self.run / "machine"

@@ -24,6 +24,7 @@ from domicile.service.entry import Entry
 from domicile.service.guest import Guest
 from domicile.service.machines import Machines
 from domicile.service.native import Native
+from domicile.service.networks import Networks
 from domicile.service.paths import Paths
 from domicile.service.registry import Registry
 from domicile.service.saves import Saves
@@ -77,6 +78,7 @@ class Service:
         definitions, machines = Definitions(self), Machines(self)
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
+        self.networks = Networks(store, self.in_store, paths.networks)
         self.definitions, self.machines = definitions, machines
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
@@ -231,6 +233,7 @@ class Service:
         for head in await self.in_store(self.store.heads):
             self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
         self.saves.begin()
+        await self.networks.begin()
         await self.takeover.reattach()
 
     async def close(self) -> None:

@@ -90,6 +90,7 @@ class Takeover:
 
     async def autostart(self, author: Author) -> None:
         """Start what should start with the host, once for each boot of the host."""
+        await self._service.networks.autostart()
         if not await asyncio.to_thread(launching.first_of_boot, self._service.paths.run / "autostarted"):
             return
         for entry in self._service.registry:

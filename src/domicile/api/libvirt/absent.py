@@ -12,7 +12,7 @@ from uuid import UUID
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import InvalidRequest, NotFound
 from domicile.rpc.call import Stub
-from domicile.rpc.calls import interface, network, node, nwfilter, secret, storage
+from domicile.rpc.calls import interface, node, nwfilter, secret, storage
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 handlers: Registry[Service] = Registry()
 
 LISTS: tuple[Stub[[int, int], tuple[list[Any], int]], ...] = (
-    network.connect_list_all_networks,
     storage.connect_list_all_storage_pools,
     secret.connect_list_all_secrets,
     nwfilter.connect_list_all_nwfilters,
@@ -30,8 +29,6 @@ LISTS: tuple[Stub[[int, int], tuple[list[Any], int]], ...] = (
     node.connect_list_all_node_devices,
 )
 COUNTS: tuple[Stub[[], int], ...] = (
-    network.connect_num_of_networks,
-    network.connect_num_of_defined_networks,
     storage.connect_num_of_storage_pools,
     storage.connect_num_of_defined_storage_pools,
     secret.connect_num_of_secrets,
@@ -40,8 +37,6 @@ COUNTS: tuple[Stub[[], int], ...] = (
     interface.connect_num_of_defined_interfaces,
 )
 NAMES: tuple[Stub[[int], list[str]], ...] = (
-    network.connect_list_networks,
-    network.connect_list_defined_networks,
     storage.connect_list_storage_pools,
     storage.connect_list_defined_storage_pools,
     secret.connect_list_secrets,
@@ -51,7 +46,6 @@ NAMES: tuple[Stub[[int], list[str]], ...] = (
 )
 #: What a look-up of one text says when nothing is found, with libvirt's numbers of the error and of its domain.
 LOOKUPS: tuple[tuple[Stub[[str], Any], str, int, int], ...] = (
-    (network.network_lookup_by_name, "no network with matching name '{}'", 43, 19),
     (storage.storage_pool_lookup_by_name, "no storage pool with matching name '{}'", 49, 18),
     (storage.storage_pool_lookup_by_target_path, "no storage pool with matching target path '{}'", 49, 18),
     (storage.storage_vol_lookup_by_path, "no storage vol with matching path '{}'", 50, 18),
@@ -86,7 +80,6 @@ EVENTS: tuple[tuple[Stub[..., int], Stub[[int], None], tuple[Stub[..., None], ..
     ),
 )
 UUIDS: tuple[tuple[Stub[[bytes], Any], str, int, int], ...] = (
-    (network.network_lookup_by_uuid, "no network with matching uuid '{}'", 43, 19),
     (storage.storage_pool_lookup_by_uuid, "no storage pool with matching uuid '{}'", 49, 18),
     (nwfilter.nwfilter_lookup_by_uuid, "no nwfilter with matching uuid '{}'", 62, 33),
     (secret.secret_lookup_by_uuid, "no secret with matching uuid '{}'", 66, 30),

@@ -45,7 +45,7 @@ def host_info(conn: Session[Service]) -> bytes:
             "kvm": service.host.kvm,
             "privileged": service.host.privileged,
             "bridges": tap.bridges(),
-            "networks": sorted(service.machines.networks),
+            "networks": sorted({*service.machines.networks, *(net.name for net in service.networks.all)}),
             "emulators": {arch: str(path) for arch, path in service.emulators.usual().items()},
             "state": str(service.paths.state),
             "log": str(service.paths.log),

@@ -120,7 +120,7 @@ class EventHub:
         wishes = self._wishes.get(event)
         if not wishes:
             return
-        uuid = next((arg.uuid for arg in args if isinstance(arg, Domain)), None)
+        uuid: bytes | None = next((arg.uuid for arg in args if hasattr(arg, "uuid")), None)
         payload = event.pack_args(0, *args, **kwargs)
         for wish in list(wishes):
             if wish.uuid is not None and wish.uuid != uuid:
