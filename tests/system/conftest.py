@@ -110,6 +110,8 @@ class Daemon:
     root: Path
     process: subprocess.Popen[bytes] | None = None
     consoles: list[Console] = field(default_factory=list)
+    prefix: tuple[str, ...] = ()
+    """Words before the daemon's own: the namespace it runs in."""
 
     @property
     def uri(self) -> str:
@@ -134,7 +136,7 @@ class Daemon:
 
     def start(self, *options: str, deadline: float = PATIENCE) -> None:
         """Start it and wait until it takes connections."""
-        words = [str(PROGRAMS / "domiciled"), "--root", str(self.root), "--foreground", *options]
+        words = [*self.prefix, str(PROGRAMS / "domiciled"), "--root", str(self.root), "--foreground", *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
         wait_until("the daemon's socket", self._answers, deadline, 0.02)

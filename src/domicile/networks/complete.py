@@ -63,8 +63,6 @@ def settle(network: Network, around: Surroundings) -> None:
         bridge.delay = bridge.delay or 0
         if network.mac is None:
             network.mac = BridgeMac(address=around.new_mac())
-    elif network.bridge is not None:
-        network.bridge.stp = network.bridge.delay = None
     if network.domain is not None and network.domain.localOnly is False:
         network.domain.localOnly = None
 

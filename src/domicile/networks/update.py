@@ -19,7 +19,6 @@ from domicile.networks.model import (
     DhcpRange,
     Dns,
     DnsHost,
-    Forward,
     ForwardInterface,
     Network,
     NetworkIp,
@@ -85,8 +84,8 @@ def _list(network: Network, where: Section, index: int, made: Any) -> tuple[list
     if where is Section.PORTGROUP:
         return network.portgroup, lambda a, b: a.name == b.name
     if where is Section.FORWARD_INTERFACE:
-        if network.forward is None:
-            network.forward = Forward()
+        if network.forward is None:  # an isolated network keeps none, as libvirt forgets them too
+            return [], lambda a, b: a.dev == b.dev
         return network.forward.interface, lambda a, b: a.dev == b.dev
     if network.dns is None:
         network.dns = Dns()

@@ -32,7 +32,7 @@ handlers: Registry[Service] = Registry()
 _NO_METADATA, _NO_PORT = 80, 106
 _INACTIVE, _VALIDATE = 1, 1
 #: Source: libvirt's virConnectListAllNetworksFlags, in pairs: (flag, what it asks), (flag, the contrary).
-_ACTIVE, _IDLE, _PERSISTENT, _TRANSIENT, _AUTOSTART, _BY_HAND = 1, 2, 4, 8, 16, 32
+_IDLE, _ACTIVE, _PERSISTENT, _TRANSIENT, _AUTOSTART, _BY_HAND = 1, 2, 4, 8, 16, 32
 _DESCRIPTION, _TITLE, _ELEMENT = 0, 1, 2
 
 
