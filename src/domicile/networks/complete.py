@@ -11,11 +11,12 @@ from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, NO_NAME, XM
 from domicile.base.problem import Problem
 from domicile.networks import document
 from domicile.networks.model import Bridge, BridgeMac, Forward, ForwardInterface, Network, NetworkIp, NetworkRoute
+from domicile.schema import tree
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 #: Bridges of networks that name none, as libvirt calls them.
 _BRIDGE = "virbr{}"
-_DEVICES = ("bridge", "private", "vepa", "passthrough")
+_PROSE = ("title", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def check(network: Network, around: Surroundings) -> list[Problem]:
     for index, route in enumerate(network.route, 1):
         checks.route(route, f"route[{index}]" if len(network.route) > 1 else "route")
     checks.names(network)
+    checks.lines(network)
     return checks.found
 
 
@@ -129,6 +131,13 @@ class _Checks:
 
     def say(self, element: object, path: str, message: str, accepted: str, code: int = XML_ERROR) -> None:
         self.found.append(Problem(path, message, getattr(element, "source_line", 0), accepted, code=code))
+
+    def lines(self, network: Network) -> None:
+        """Refuse line breaks in what becomes a line of dnsmasq's configuration."""
+        for path, value in tree.leaves(network):
+            if path not in _PROSE and not path.startswith("metadata") and not value.isprintable():
+                shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in value[:80])
+                self.say(network, path, f"the value '{shown}' has a character that cannot be shown", "one line of text")
 
     def mode(self, network: Network) -> None:
         """Say which parts do not go with the way the network is connected."""
