@@ -59,11 +59,6 @@ LOOKUPS: tuple[tuple[Stub[[str], Any], str, int, int], ...] = (
 #: Calls that ask for events of these kinds and end it, with the events by their numbers: they may be asked for, and none comes.
 EVENTS: tuple[tuple[Stub[..., int], Stub[[int], None], tuple[Stub[..., None], ...]], ...] = (
     (
-        network.connect_network_event_register_any,
-        network.connect_network_event_deregister_any,
-        (network.network_event_lifecycle,),
-    ),
-    (
         storage.connect_storage_pool_event_register_any,
         storage.connect_storage_pool_event_deregister_any,
         (storage.storage_pool_event_lifecycle, storage.storage_pool_event_refresh),
