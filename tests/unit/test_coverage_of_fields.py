@@ -52,27 +52,16 @@ def fields() -> Iterator[tuple[str, Field]]:
             yield key(cls, field), field
 
 
-#: Goldens of other documents than domains; their own tests read them.
-OTHERS = ("networks", "storage")
-
-
 def exercised() -> set[str]:
     """Collect the fields that stand in any golden, before or after completion."""
     found: set[str] = set()
     for path in (TESTS / "golden").glob("*/*/*.xml"):
-        if path.parent.parent.name not in OTHERS:
-            domain, _ = document.read(re.sub(r"<!-- ignored.*", "", path.read_text()))
-            found |= _set_in(domain)
-    return found
-
-
-def _set_in(root: Element) -> set[str]:
-    found: set[str] = set()
-    for _, element in tree.places(root):
-        for field in element.shape.fields:
-            value = getattr(element, field.slot)
-            if value is not None and value != [] and (value is not False or field.kind == "attr"):
-                found.add(key(type(element), field))
+        domain, _ = document.read(re.sub(r"<!-- ignored.*", "", path.read_text()))
+        for _, element in tree.places(domain):
+            for field in element.shape.fields:
+                value = getattr(element, field.slot)
+                if value is not None and value != [] and (value is not False or field.kind == "attr"):
+                    found.add(key(type(element), field))
     return found
 
 

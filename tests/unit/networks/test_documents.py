@@ -1,4 +1,4 @@
-"""Network documents against what libvirtd 9.0 made of them (tests/golden/networks/README.md)."""
+"""Network documents against what libvirtd 9.0 made of them (golden/README.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from domicile.networks import document
 from domicile.networks.complete import Surroundings, complete_text
 
-CASES = sorted(path for path in (Path(__file__).parent / "networks").iterdir() if path.is_dir())
+CASES = sorted(path for path in (Path(__file__).parent / "golden").iterdir() if path.is_dir())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
