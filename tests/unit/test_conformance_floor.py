@@ -19,6 +19,7 @@ FLOOR = {
     "ppc": {"xml": 3, "hardware": 3, "argv": 3},
     "ppc64": {"xml": 28, "hardware": 28, "argv": 28, "refused": 6, "culprit": 6},
     "riscv64": {"xml": 2, "hardware": 2, "argv": 2, "refused": 1, "culprit": 1},
+    "s390x": {"xml": 43, "hardware": 43, "argv": 43, "refused": 8, "culprit": 8},
 }
 
 

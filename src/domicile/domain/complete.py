@@ -30,7 +30,9 @@ from domicile.domain.rules import (
     labels,
     machine,
     numa,
+    protection,
     sysinfo,
+    timers,
     together,
     unplanned,
 )
@@ -163,6 +165,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     defaults.enlightenments(domain)
     features.settle(domain, c)
     boards.settle(domain, c)
+    protection.settle(domain)
     for family in FAMILIES:
         for device in getattr(lists, family.tag):
             family.check(device, c)
@@ -172,6 +175,8 @@ def _fill(domain: Domain, c: Completion) -> None:
     sysinfo.check(domain, c)
     features.check(domain, c)
     boards.check(domain, c)
+    protection.check(domain, c)
+    timers.check(domain, c)
     together.check(domain, c)
     ccw.check(lists, c)
     zpci.check(lists, c)

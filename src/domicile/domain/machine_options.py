@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from domicile.devices.parts.bus import each_is_told
 from domicile.domain import flash
 from domicile.domain.domain import Domain
-from domicile.domain.options import chipset, clock, cpu, memory, numa, smbios
+from domicile.domain.options import chipset, clock, cpu, memory, numa, protection, smbios
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need
 from domicile.plan.qemu import Item, Keyed, Option, Structured
@@ -39,6 +40,7 @@ def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     yield Option("-uuid", domain.uuid, origin="uuid")
     yield from smbios.tables(domain)
     yield from smbios.files(domain)
+    yield from protection.objects(domain)
     if domain.genid is not None:
         props = {"driver": "vmgenid", "guid": domain.genid, "id": "vmgenid0"}
         yield Structured("device", props, origin="genid")
@@ -107,6 +109,8 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
     yield from flash.machine(domain, p)
     if domain.os is not None and domain.os.bios is not None and domain.os.bios.useserial:
         yield "graphics", False
+    yield from protection.machine(domain)
+    yield from _loadparm(domain, p)
     if not _old_switches(p):
         for timer in domain.clock.timer if domain.clock is not None else ():
             if timer.name == "hpet" and timer.present is not None and p.x86:
@@ -114,6 +118,17 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
         machine = p.caps.machine(p.machine, p.accel == "kvm") or p.caps.machine(p.machine)
         if machine is not None and machine.acpi:
             yield "acpi", _acpi(domain)
+
+
+def _loadparm(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
+    """Tell the only load parameter of the machine: that of the device it boots from first."""
+    if not p.s390 or each_is_told(p) or domain.devices is None:
+        return
+    for tag in ("disk", "interface", "hostdev"):
+        for device in getattr(domain.devices, tag):
+            if device.boot is not None and device.boot.order == 1 and device.boot.loadparm:
+                yield "loadparm", device.boot.loadparm
+                return
 
 
 def _smp(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:

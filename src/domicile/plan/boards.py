@@ -33,6 +33,10 @@ _TCG = ("qemu",)
 #: SPARC workstations with an ESP chip for their disks.
 _SUN4M = ("LX", "SPARCClassic", "SPARCbook", "SS-10", "SS-20", "SS-4", "SS-5", "SS-600MP", "Voyager")
 
+_WITHOUT_IDE = (
+    "q35", "microvm", "s390-ccw", "s390", "pseries", "arm-virt", "arm32-virt", "riscv-virt", "loongarch-virt",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Board:
@@ -81,6 +85,11 @@ class Board:
     #: The domain types for which the machine's own CPU is written down. What KVM runs on ARM and its like is the host's.
     cpu_written: tuple[str, ...] = ("qemu", "kvm")
 
+    @property
+    def ide(self) -> bool:
+        """Whether it has, or can have, a bus of IDE disks."""
+        return self.name not in _WITHOUT_IDE
+
     def holds(self, arch: str, machine: str) -> bool:
         """Say whether a machine is of this kind."""
         if self.archs and arch not in self.archs:
@@ -116,7 +125,7 @@ BOARDS = (
         input="virtio", usb_vague="none", host_cpu="host-model",
     ),
     Board("s390", S390, network=_VIRTIO, video=_VIRTIO, serial="sclp-serial", panic="s390", panic_added=True, input="virtio",
- usb_vague="none", host_cpu="host-model"),
+        usb_vague="none", host_cpu="host-model"),
     Board(
         "pseries", PPC64, ("pseries", "pseries-"), pci_root="pci-root", pci_roots=True, usb=(*_XHCI, *_OHCI), usb_added=(*_XHCI, *_OHCI),
         usb_of_old=_OHCI, scsi=(("ibmvscsi", ""),), video=(("vga", ""),), serial="spapr-vio-serial", panic="pseries",

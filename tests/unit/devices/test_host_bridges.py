@@ -51,7 +51,7 @@ def test_a_host_bridge_may_belong_to_a_node(bench: Any) -> None:
     ],
 )
 def test_each_model_has_its_own_options(bench: Any, model: str, inside: str) -> None:
-    found = bench(controller.FAMILY).problems(PCI.format(index=1, model=model, inside=inside))
+    found = bench(controller.FAMILY, machine="q35").problems(PCI.format(index=1, model=model, inside=inside))
     assert len(found) == 1
     assert f"'{model}'" in found[0]
 

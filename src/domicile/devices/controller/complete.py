@@ -97,8 +97,14 @@ def check(controller: Controller, c: Completion) -> None:
         c.problem(controller, what, "another model", "@model")
     if controller.type == "ide" and controller.index and c.i440fx:
         c.problem(controller, "machine type 'pc' has one IDE controller only", "index='0'", "@index")
-    if controller.type == "ide" and c.pcie:
-        c.problem(controller, f"machine type '{c.machine}' has no IDE controller", "type='sata'", "@type")
+    if controller.type == "ide" and not c.board.ide:
+        c.problem(
+            controller,
+            f"machine type '{c.machine}' has no IDE controller",
+            "type='scsi'" if c.s390 else "type='sata'",
+            "@type",
+        )
+    _check_device(controller, c)
     if controller.ports is not None and controller.type == "usb":
         _check_ports(controller, controller.ports, c)
     _check_driver(controller, c)
@@ -133,6 +139,26 @@ def _check_driver(controller: Controller, c: Completion) -> None:
         threads.check(driver, f"SCSI controller '{controller.index}'", "virtio-scsi-pci", c)
 
 
+# Where QEMU must have one of these devices for a controller, by type and model.
+_DEVICES = {
+    ("sata", None): ("ich9-ahci",),
+    ("scsi", "lsilogic"): ("lsi", "lsi53c895a"),
+    ("scsi", "lsisas1068"): ("mptsas1068",),
+    ("scsi", "lsisas1078"): ("megasas",),
+    ("scsi", "vmpvscsi"): ("pvscsi",),
+    ("scsi", "am53c974"): ("am53c974",),
+    ("scsi", "dc390"): ("dc390",),
+}
+
+
+def _check_device(controller: Controller, c: Completion) -> None:
+    kind, model = controller.type, controller.model
+    needed = _DEVICES.get((kind or "", model))
+    if needed is not None and not any(c.caps.has_device(device) for device in needed):
+        what = f"controller of type '{kind}'" + (f" and model '{model}'" if model is not None else "")
+        c.problem(controller, f"a {what} does not exist in this emulator", "another model or type", "@type")
+
+
 def _check_pci(controller: Controller, c: Completion) -> None:
     if controller.model is None:
         c.problem(
@@ -149,7 +175,7 @@ def _check_pci(controller: Controller, c: Completion) -> None:
     if not root and controller.index == 0:
         want = "pcie-root" if c.pcie else "pci-root"
         c.problem(controller, f"the PCI controller with index='0' has model '{controller.model}'", want, "@model")
-    if controller.index == 0 and root and (controller.model == "pcie-root") != c.pcie and (c.x86 or c.pcie):
+    if controller.index == 0 and root and (controller.model == "pcie-root") != c.pcie and (c.x86 or c.pci):
         want = "pcie-root" if c.pcie else "pci-root"
         c.problem(controller, f"machine type '{c.machine}' has no '{controller.model}' with index '0'", want, "@model")
     pci_checks.check(controller, c)

@@ -21,6 +21,8 @@ _KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pcie-expander-bus": (("pxb-pcie",), (*_EXPANDER, "hotplug", "memReserve")),
 }
 _HOST_BRIDGE = (("spapr-pci-host-bridge",), ("index", "node", "hotplug", "memReserve"))
+# Machines with expanders of their root bus.
+_EXPANDED = {"pci-expander-bus": ("i440fx",), "pcie-expander-bus": ("q35", "arm-virt", "arm32-virt")}
 _RANGES = {"chassisNr": (1, 255), "chassis": (0, 255), "port": (0, 255), "busNr": (1, 254), "index": (0, 30)}
 
 
@@ -33,6 +35,9 @@ def check(controller: Controller, c: Completion) -> None:
     if name is not None and name not in names:
         accepted = ", ".join(names) or "no <model>"
         c.problem(controller.model_name, f"{what} has the <model> name '{name}'", accepted, "@name")
+    boards = _EXPANDED.get(controller.model or "")
+    if boards is not None and c.board.name not in boards:
+        c.problem(controller, f"{what} does not exist on machine type '{c.machine}'", "pci-bridge", "@model")
     target = controller.target
     if target is None:
         return

@@ -83,11 +83,11 @@ def _check_bus(disk: Disk, dev: str, bus: str, c: Completion) -> None:
         )
     if bus == "fdc" and (c.pseries or c.s390 or (c.pcie and not c.x86)):
         c.problem(target, f"machine type '{c.machine}' has no floppy drive for disk '{dev}'", "usb, scsi", "@bus")
-    if bus == "ide" and (c.pcie or c.s390 or c.pseries):
+    if bus == "ide" and not c.board.ide:
         c.problem(
             target,
             f"machine type '{c.machine}' has no IDE bus for disk '{dev}' (bus 'ide')",
-            "sata, scsi, virtio, usb",
+            "scsi, virtio, usb" if c.s390 else "sata, scsi, virtio, usb",
             "@bus",
         )
     if disk.device == "lun" and bus not in ("scsi", "virtio"):

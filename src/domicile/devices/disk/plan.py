@@ -9,7 +9,7 @@ from domicile.devices.disk.chain import CACHE, Chain, cache_mode
 from domicile.devices.disk.model import Disk, DiskDriver
 from domicile.devices.disk.tune import IoTune
 from domicile.devices.parts import threads
-from domicile.devices.parts.bus import NARROW, alias_of, is_drive, virtio_driver, virtio_props, where
+from domicile.devices.parts.bus import NARROW, alias_of, is_drive, loadparm, virtio_driver, virtio_props, where
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need
 from domicile.plan.qemu import Command, Item, Keyed, Structured
@@ -121,7 +121,7 @@ def _vhost_user(disk: Disk, driver: DiskDriver, p: Planning, origin: str) -> Ite
         "chardev": f"chr-vu-{name}",
         "id": name,
         "bootindex": p.boot_index(disk),
-        "loadparm": disk.boot.loadparm if disk.boot is not None else None,
+        "loadparm": loadparm(disk, p),
     }
     yield Structured("device", props, origin=origin)
 
@@ -135,7 +135,7 @@ def _device(disk: Disk, driver: DiskDriver, node: str | None, p: Planning, origi
         "drive": node,
         "id": alias_of(disk),
         "bootindex": boot,
-        "loadparm": disk.boot.loadparm if disk.boot is not None else None,
+        "loadparm": loadparm(disk, p),
     }
     if disk.blockio is not None:
         props["logical_block_size"] = disk.blockio.logical_block_size

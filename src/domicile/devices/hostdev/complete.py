@@ -169,6 +169,9 @@ def check_together(devices: Sequence[Hostdev], graphics: bool, c: Completion) ->
     """Find devices given twice, displays that nothing shows, and a second ramfb; `graphics` says whether any display is there."""
     seen: list[tuple[str | None, HostSource]] = []
     buffers = 0
+    crypto = [hostdev for hostdev in devices if hostdev.type == "mdev" and hostdev.model == "vfio-ap"]
+    for hostdev in crypto[1:]:
+        c.problem(hostdev, "there is more than one mediated device of model 'vfio-ap'", "one of them", "@model")
     for hostdev in devices:
         if hostdev.source is not None and (hostdev.type, hostdev.source) in seen:
             c.problem(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domicile.devices.hostdev.model import HostAddress, Hostdev, HostSource
-from domicile.devices.parts.bus import NARROW, alias_of, is_drive, virtio_driver, where
+from domicile.devices.parts.bus import NARROW, alias_of, is_drive, loadparm, virtio_driver, where
 from domicile.devices.parts.device import UnassignedAddress
 from domicile.devices.parts.secret import stored_secret
 from domicile.plan.facts import Planning
@@ -50,7 +50,7 @@ def _vfio(hostdev: Hostdev, source: HostSource, p: Planning) -> dict[str, Any]:
     else:
         props |= {"id": name, "sysfsdev": f"/sys/bus/mdev/devices/{address.uuid}"}
     props["bootindex"] = p.boot_index(hostdev)
-    props["loadparm"] = hostdev.boot.loadparm if hostdev.boot is not None else None
+    props["loadparm"] = loadparm(hostdev, p)
     if hostdev.teaming is not None:
         props["failover_pair_id"] = hostdev.teaming.persistent
     if hostdev.display is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from domicile.devices.interface.model import Interface, InterfaceSource, LocalEnd, is_virtio
 from domicile.devices.interface.passt import passt
-from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, where
+from domicile.devices.parts.bus import alias_of, loadparm, virtio_driver, virtio_props, where
 from domicile.devices.parts.chardev import Reconnect
 from domicile.devices.parts.chardev_plan import reconnect
 from domicile.devices.parts.device import CcwAddress, PciAddress, VirtioMmioAddress
@@ -55,7 +55,7 @@ def _card(interface: Interface, p: Planning) -> Iterator[Item | Need]:
     props |= {"netdev": backend, "id": name, "mac": interface.mac.address if interface.mac is not None else None}
     props |= where(interface, p)
     props["bootindex"] = p.boot_index(interface)
-    props["loadparm"] = interface.boot.loadparm if interface.boot is not None else None
+    props["loadparm"] = loadparm(interface, p)
     yield Structured("device", props, origin=origin)
     if interface.link is not None and interface.link.state == "down":
         yield Command("set_link", {"name": name, "up": False}, origin=origin)

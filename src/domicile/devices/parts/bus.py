@@ -58,6 +58,16 @@ def where(device: Device, planning: Planning) -> dict[str, Any]:
     return found
 
 
+def loadparm(device: Device, facts: Facts) -> str | None:
+    """Say what an s390 boot loader should load from this device, where each device is told by itself."""
+    return device.boot.loadparm if device.boot is not None and each_is_told(facts) else None
+
+
+def each_is_told(facts: Facts) -> bool:
+    """Whether boot devices have their own load parameter; before QEMU 10 the machine had the only one."""
+    return facts.caps.has_property("virtio-blk-ccw", "loadparm")
+
+
 def alias_of(device: Device) -> str:
     """Name the device as QEMU knows it."""
     return device.alias.name if device.alias is not None else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import string
+
 from domicile.schema import field as f
-from domicile.schema.scalar import INT, ON_OFF, PUINT, STR, UINT, YES_NO, enum, hexadecimal
+from domicile.schema.scalar import INT, ON_OFF, PUINT, STR, UINT, YES_NO, Scalar, enum, hexadecimal
 from domicile.schema.shape import Element, Variant, element
 
 HEX4 = hexadecimal(4, 0xFFFFFFFF)
@@ -180,12 +182,28 @@ Address = (
 )
 
 
+_LOADPARM = frozenset(string.ascii_uppercase + string.digits + ". ")
+
+
+def _loadparm(text: str) -> str:
+    """Read a load parameter, which is kept in capitals."""
+    value = text.upper()
+    if not 1 <= len(value) <= 8 or not _LOADPARM.issuperset(value):
+        raise ValueError
+    return value
+
+
+LOADPARM = Scalar("loadparm", _loadparm, str, "1 to 8 characters of A to Z, 0 to 9, blank and .")
+
+
 @element("boot", "启动顺序")
 class DeviceBoot(Element):
     """The device's turn when the firmware looks for something to boot."""
 
     order: int | None = f.attr("The turn, 1 first.", "顺序，1 最先。", PUINT, guest=True)
-    loadparm: str | None = f.attr("What an s390 boot loader should load.", "s390 引导程序的加载参数。", guest=True)
+    loadparm: str | None = f.attr(
+        "What an s390 boot loader should load.", "s390 引导程序的加载参数。", LOADPARM, guest=True
+    )
 
 
 @element("rom", "设备的扩展 ROM")

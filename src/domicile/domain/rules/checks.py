@@ -50,7 +50,11 @@ def _memory(domain: Domain, c: Completion) -> None:
             )
         return
     top = domain.maxMemory
-    if top is not None and c.x86 and (domain.cpu is None or domain.cpu.numa is None or not domain.cpu.numa.cell):
+    if (
+        top is not None
+        and not c.pseries
+        and (domain.cpu is None or domain.cpu.numa is None or not domain.cpu.numa.cell)
+    ):
         c.problem(top, "element 'maxMemory' needs a guest NUMA node for the modules to come", "<cpu><numa><cell …/>")
     if (
         top is not None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from domicile.domain.domain import Domain
 from domicile.domain.memory import Memory
 from domicile.plan.facts import Completion
+from domicile.schema.shape import Element
 
+_OF_PCS = ("pvspinlock", "ioapic", "vmport")
 _NAMED = ("hap", "pmu", "vmport", "pvspinlock", "vmcoreinfo")
 
 
@@ -23,9 +25,24 @@ def settle(domain: Domain, c: Completion) -> None:
 def check(domain: Domain, c: Completion) -> None:
     """Find features that this emulator, machine or another feature does not allow."""
     _deprecated(domain, c)
+    _sleep(domain, c)
     features = domain.features
     if features is None:
         return
+    for slot in _OF_PCS:
+        feature = getattr(features, slot)
+        if feature is not None and not c.x86:
+            _absent(feature, slot, c)
+    if features.hyperv is not None and features.hyperv.mode != "none" and not (c.x86 or c.arm_virt):
+        _absent(features.hyperv, "hyperv", c)
+    if features.apic is not None and features.apic.eoi is not None and not c.x86:
+        _absent(features.apic, "eoi", c)
+    if (
+        features.vmcoreinfo is not None
+        and features.vmcoreinfo.state is not False
+        and not c.caps.has_device("vmcoreinfo")
+    ):
+        _absent(features.vmcoreinfo, "vmcoreinfo", c)
     ps2, vmport = features.ps2, features.vmport
     if ps2 is not None and ps2.state is not None:
         if not c.x86 or c.caps.version < (7, 0, 0):
@@ -39,6 +56,20 @@ def check(domain: Domain, c: Completion) -> None:
             c.problem(tseg, f"'tseg' is not in machine type '{c.machine}'", "a q35 machine, or no <tseg>")
         elif size.normalise() is None and (size.value or 0) % 1024:
             c.problem(tseg, f"'tseg' has {tseg.value} {tseg.unit or 'MiB'}", "whole MiB")
+
+
+def _absent(feature: Element, name: str, c: Completion) -> None:
+    message = f"feature '{name}' does not exist for architecture '{c.arch}' and machine type '{c.machine}'"
+    c.problem(feature, message, "no such element")
+
+
+def _sleep(domain: Domain, c: Completion) -> None:
+    """Find ways of sleeping that only a PC's chips know."""
+    for slot in ("suspend_to_mem", "suspend_to_disk"):
+        state = getattr(domain.pm, slot, None)
+        if state is not None and state.enabled is not None and not c.x86:
+            what = f"element '{slot.replace('_', '-')}' of <pm> is not for architecture '{c.arch}'"
+            c.problem(state, what, "no <pm>", "@enabled")
 
 
 def _deprecated(domain: Domain, c: Completion) -> None:

@@ -16,6 +16,7 @@ from domicile.devices.hostdev import Hostdev
 from domicile.devices.interface import Interface
 from domicile.devices.tpm import Tpm
 from domicile.domain.domain import Domain
+from domicile.domain.options.protection import OBJECTS, kind_of
 from domicile.plan.facts import Completion
 from domicile.schema.shape import Element
 
@@ -39,7 +40,7 @@ def gaps(domain: Domain) -> Iterator[Gap]:
     for slot in _TUNING:
         if getattr(domain, slot) not in (None, []):
             yield Gap(domain, slot, f"<{slot}>", False)
-    if domain.launchSecurity is not None:
+    if domain.launchSecurity is not None and kind_of(domain) not in OBJECTS:
         yield Gap(domain, "launchSecurity", "<launchSecurity>", True)
     if domain.vcpu is not None and domain.vcpu.cpuset is not None:
         yield Gap(domain.vcpu, "cpuset", "attribute 'cpuset' of <vcpu>", False)
