@@ -104,10 +104,10 @@ def check(controller: Controller, c: Completion) -> None:
             "type='scsi'" if c.s390 else "type='sata'",
             "@type",
         )
-    _check_device(controller, c)
     if controller.ports is not None and controller.type == "usb":
         _check_ports(controller, controller.ports, c)
     _check_driver(controller, c)
+    _check_device(controller, c)
 
 
 def _check_ports(controller: Controller, ports: int, c: Completion) -> None:
