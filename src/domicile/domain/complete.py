@@ -6,6 +6,7 @@ addresses → checks. It is pure: what it needs of the host and of QEMU comes in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from domicile.base.errors import NO_NAME, XML_INVALID_SCHEMA, InvalidDocument
@@ -78,13 +79,17 @@ def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, 
     return Completed(domain, completion, problems)
 
 
-def complete(domain: Domain, host: Host, find: FindCapabilities) -> Completed:
-    """Complete a domain in place.
+def complete(
+    domain: Domain, host: Host, find: FindCapabilities, *, borne: Callable[[Problem], bool] | None = None
+) -> Completed:
+    """Complete a domain in place; problems that are `borne` are passed over.
 
     Raises:
         InvalidDocument: with every problem that was found.
     """
-    completion, found = _complete(domain, host, find)
+    completion, found = _complete(domain, host, find, anyway=borne is not None)
+    if borne is not None and completion is not None:
+        found = [problem for problem in found if not borne(problem)]
     if found:
         raise InvalidDocument(_few(found))
     assert completion is not None
@@ -102,7 +107,9 @@ def _few(found: list[Problem]) -> list[Problem]:
     return found if more <= 0 else [*found[:MAX_PROBLEMS], Problem("", f"there are {more} more problems")]
 
 
-def _complete(domain: Domain, host: Host, find: FindCapabilities) -> tuple[Completion | None, list[Problem]]:
+def _complete(
+    domain: Domain, host: Host, find: FindCapabilities, *, anyway: bool = False
+) -> tuple[Completion | None, list[Problem]]:
     problems: list[Problem] = []
     if domain.name is None:
         problems.append(
@@ -120,12 +127,12 @@ def _complete(domain: Domain, host: Host, find: FindCapabilities) -> tuple[Compl
         c.default(
             domain.devices, "emulator", c.caps.binary, "the QEMU found for this architecture", "为该架构找到的 QEMU"
         )
-    _fill(domain, c)
+    _fill(domain, c, anyway=anyway)
     return c, problems + _located(domain, c)
 
 
-def _fill(domain: Domain, c: Completion) -> None:
-    """Run the rules in their order; addresses are given out only where nothing is wrong so far."""
+def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
+    """Run the rules in their order; addresses are given out only where nothing is wrong so far, or `anyway`."""
     assert domain.devices is not None
     lists = domain.devices
     together.as_given(domain, c)
@@ -183,7 +190,7 @@ def _fill(domain: Domain, c: Completion) -> None:
     labels.check(domain, c)
     usb.check(lists, c)
     unplanned.tell(domain, c)
-    if not c.found:
+    if anyway or not c.found:
         serial.assign(lists, c)
         ccw.assign(lists, c)
         spapr.assign(lists, c)

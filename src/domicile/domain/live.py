@@ -39,7 +39,7 @@ def document(
     assert devices is not None
     for kind in (Serial, Parallel, Console, Channel):
         for device in devices.of(kind):
-            _terminal(device, ptys)
+            terminal(device, ptys)
     for interface in devices.of(Interface):
         name = taps.get(interface.alias.name if interface.alias is not None else "")
         if name:
@@ -53,13 +53,13 @@ def document(
         show_run(graphics, p, dict(ports))
     for disk in devices.of(Disk):
         if disk.source is not None:
-            _layers(disk)
+            show_layers(disk)
             if disk.backingStore is None:
                 disk.backingStore = BackingStore()
     return domain
 
 
-def _layers(disk: Disk) -> None:
+def show_layers(disk: Disk) -> None:
     """Show the layers' numbers where they belong: on the top's source, and on each <backingStore> below."""
     for layer in layers(disk):
         if layer.source is not None:
@@ -69,7 +69,8 @@ def _layers(disk: Disk) -> None:
             source.index = None
 
 
-def _terminal(device: CharDevice, ptys: Mapping[str, str]) -> None:
+def terminal(device: CharDevice, ptys: Mapping[str, str]) -> None:
+    """Show the pseudo terminal that a device was given."""
     name = device.alias.name if device.alias is not None else ""
     path = ptys.get(f"char{name}")
     if path is None:

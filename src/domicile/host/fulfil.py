@@ -41,6 +41,11 @@ class Fulfilled:
     _open: dict[str, tap.OpenTap | OpenFile] = field(default_factory=dict)
 
     @property
+    def opened(self) -> dict[str, tuple[int, ...]]:
+        """The descriptors that were opened, by their tokens."""
+        return {token: opened.fds for token, opened in self._open.items()}
+
+    @property
     def given(self) -> Given:
         """What the tokens of the command line stand for."""
         return Given({token: opened.fds for token, opened in self._open.items()}, self.ports, self.names)
@@ -77,6 +82,26 @@ class Host:
         except BaseException:
             given.hand_over()
             self.take_back(machine)
+            raise
+        given.lent = self.labels.lent_to(machine)
+        return given
+
+    def add(self, machine: str, needs: Sequence[Need]) -> Fulfilled:
+        """Give a machine that runs what else it needs; what it had stays its own, whatever fails.
+
+        Raises:
+            HostFailure: something is missing or refused.
+            Conflict: another machine has it.
+        """
+        for need in needs:
+            if isinstance(need, Tap):
+                tap.check(need)
+        given = Fulfilled()
+        try:
+            for need in needs:
+                self._give(machine, need, given)
+        except BaseException:
+            given.hand_over()
             raise
         given.lent = self.labels.lent_to(machine)
         return given

@@ -107,3 +107,8 @@ def _bytes(name: str) -> bytes:
 def bridges() -> list[str]:
     """Name the bridges of this host."""
     return sorted(path.parent.name for path in Path("/sys/class/net").glob("*/bridge"))
+
+
+def interfaces() -> set[str]:
+    """Name all network devices of this host."""
+    return {name for _, name in socket.if_nameindex()}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from domicile.base.errors import OPERATION_INVALID, XML_ERROR, Conflict, InvalidRequest, NotFound, WrongState
 from domicile.domain import document, metadata
-from domicile.domain.complete import Completed, complete, complete_text
+from domicile.domain.complete import Completed, complete_text
 from domicile.domain.domain import Domain
 from domicile.domain.report import Entry as ReportEntry
 from domicile.runtime.states import Kind as Event
@@ -244,7 +244,11 @@ class Definitions:
         self, entry: Entry, uri: str, key: str | None, xml: str | None, author: Author, *, live: bool, config: bool
     ) -> None:
         """Set or (with no XML) remove one program's notes. Raises: InvalidDocument, WrongState."""
-        await self.edit(entry, lambda domain: metadata.put(domain, uri, key, xml), author, live=live, config=config)
+
+        def change(domain: Domain) -> None:
+            metadata.put(domain, uri, key, xml)
+
+        await self.edit(entry, change, author, live=live, config=config)
         self._service.happened(entry, "metadata_change", _METADATA.index("element"), uri)
 
     def get_metadata(self, entry: Entry, uri: str, *, inactive: bool) -> str:
@@ -255,28 +259,11 @@ class Definitions:
         return found
 
     async def edit(
-        self, entry: Entry, change: Callable[[Domain], Any], author: Author, *, live: bool, config: bool
+        self, entry: Entry, change: Callable[[Domain], None], author: Author, *, live: bool, config: bool
     ) -> None:
         """Change the running machine's document, the definition, or both."""
-        service = self._service
-        async with entry.changing():
-            if live and entry.live is None:
-                raise WrongState("domain is not running")
-            if config and not entry.persistent:
-                raise WrongState("cannot change persistent config of a transient domain")
-            if config:
-                domain = service.domain(entry, inactive=True)
-                change(domain)
-                await service.emulators.ensure_for(domain)
-                done = complete(domain, service.host, service.emulators.find)
-                draft = drafts.draft(document.write(domain), done)
-                same = entry.live is not None and entry.live.revision == entry.head
-                await self._store(draft, done, author, "", None, "edit")
-                if live and same and entry.live is not None:
-                    entry.live.revision = entry.head
-            if live and entry.live is not None:
-                running = document.read_stored(entry.live.xml)
-                change(running)
-                entry.live.xml = document.write(running)
-                entry.live.summary = drafts.summary(running)
-                await service.machines.keep(entry)
+        await self._service.changes.apply(entry, author, live=live, config=config, stored=change)
+
+    async def put(self, draft: Draft, done: Completed, author: Author) -> None:
+        """Store a changed definition as the next revision. Raises: Conflict."""
+        await self._store(draft, done, author, "", None, "edit")

@@ -30,7 +30,8 @@ class Live:
     """What belongs to the running machine: its own document, what it was started with, and from which revision.
 
     `definition` is the completed document of a machine that was never stored; `open_ports` holds the aliases of channels
-    that a program of the guest has open.
+    that a program of the guest has open; `leaving` are those who wait for devices to go, `numbers` is the greatest number
+    that a disk's layer was given since the daemon began.
     """
 
     xml: str
@@ -40,6 +41,8 @@ class Live:
     caps: Capabilities | None = None
     definition: str = ""
     open_ports: set[str] = field(default_factory=set)
+    numbers: int = 0
+    leaving: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -20,11 +20,13 @@ _KEPT_MAX = 65_536
 
 @dataclass(frozen=True, slots=True)
 class DiskSeen:
-    """A disk: its target's name, its file or device (empty where it has none), its format."""
+    """A disk: its target's name, its file or device (empty where it has none), its format; in a run its name and number."""
 
     target: str
     path: str
     format: str
+    alias: str = ""
+    index: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,13 @@ def look(text: str) -> Glance:
 
 def _disk(node: Any) -> DiskSeen:
     path = _attribute(node, "source", "file") or _attribute(node, "source", "dev")
-    return DiskSeen(_attribute(node, "target", "dev"), path, _attribute(node, "driver", "type") or "raw")
+    return DiskSeen(
+        _attribute(node, "target", "dev"),
+        path,
+        _attribute(node, "driver", "type") or "raw",
+        _attribute(node, "alias", "name"),
+        _attribute(node, "source", "index"),
+    )
 
 
 def _attribute(node: Any, child: str, name: str) -> str:

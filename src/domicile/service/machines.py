@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from domicile.base import tasks
-from domicile.base.errors import Conflict, HostFailure, Unsupported, WrongState
+from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
 from domicile.domain import document, live
 from domicile.domain.cpus import choose
 from domicile.domain.domain import Domain
 from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import Plan, plan_domain
 from domicile.domain.rules import unplanned
-from domicile.host import inspect
+from domicile.host import cgroup, inspect
 from domicile.plan.capabilities import Capabilities
 from domicile.qemu import render
 from domicile.runtime.machine import Machine, MachineEvent
@@ -24,7 +24,7 @@ from domicile.runtime.start import Incoming, MachineSpec
 from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
-from domicile.service import drafts, happenings, launching
+from domicile.service import drafts, happenings, hotplug, launching, live_cpus, live_tuning
 from domicile.service.entry import Entry, Live
 from domicile.store.values import Author, Claim, MachineRecord
 
@@ -158,6 +158,12 @@ class Machines:
             raise
         entry.machine = machine
         self._show(entry, plan, caps, machine)
+        try:
+            await live_cpus.hold_all(machine, domain)
+            await live_tuning.apply_all(machine, domain)
+        except DomicileError:
+            await machine.end(Shutoff.FAILED)
+            raise
         verb = "start" if incoming is None else "restore"
         tasks.spawn(f"log of {entry.name}", service.log(verb, author, entry, revision=revision, pid=machine.pid))
 
@@ -253,6 +259,7 @@ class Machines:
             service.happened(entry, "qemu", event.name, event.at, event.data)
             for kind, args in happenings.heard(entry, event.name, event.data):
                 service.happened(entry, kind, *args)
+            hotplug.happened(service, entry, event)
 
     def ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
@@ -266,6 +273,7 @@ class Machines:
     async def _forget(self, entry: Entry) -> None:
         service = self._service
         await service.in_store(service.store.drop_machine, entry.uuid)
+        await asyncio.to_thread(cgroup.forget, entry.uuid)
         await self.release(entry.uuid)
         entry.ending = None
 

@@ -17,6 +17,7 @@ from domicile.host.fulfil import Host as HostResources
 from domicile.plan.host import Host
 from domicile.runtime.console import Console, Consoles
 from domicile.service.agents import Agents
+from domicile.service.changes import Changes
 from domicile.service.controls import Controls
 from domicile.service.definitions import Definitions
 from domicile.service.emulators import Emulators
@@ -79,7 +80,7 @@ class Service:
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.networks = Networks(store, self.in_store, paths.networks)
-        self.definitions, self.machines = definitions, machines
+        self.definitions, self.machines, self.changes = definitions, machines, Changes(self)
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
         self.rename, self.set_autostart = definitions.rename, definitions.set_autostart

@@ -97,6 +97,17 @@ def threads(pid: int) -> dict[int, int]:
     return found
 
 
+def delay(entry: Entry, number: int) -> int:
+    """Give the nanoseconds that a virtual CPU was ready to run and had no CPU of the host."""
+    thread = threads(entry.machine.pid).get(number) if entry.machine is not None else None
+    if entry.machine is None or thread is None:
+        return 0
+    try:
+        return int(Path(f"/proc/{entry.machine.pid}/task/{thread}/schedstat").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
 # Source: the order of virDomainInterfaceStatsStruct; the kernel counts on the host's end, so what the guest receives was sent there.
 _COUNTERS = (
     "tx_bytes",

@@ -1,4 +1,4 @@
-"""Handlers of the statistics of many domains at once. They answer from memory and from the kernel, and wait for no QEMU.
+"""Handlers of the statistics of many domains at once. They answer from memory, the kernel and, for a short while each, QEMU.
 
 `doors` merges them with the others.
 """
@@ -42,7 +42,8 @@ async def get_all_domain_stats(conn: Session[Service], doms: list[Domain], stats
     entries = _named(conn, doms) if doms else matching(conn, flags & _FILTERS)
     records = []
     for number, entry in enumerate(entries, 1):
-        params = [TypedParam(*param) for param in domstats.of(conn.context, entry, stats)]
+        asked = await domstats.ask(conn.context, entry, stats)
+        params = [TypedParam(*param) for param in domstats.of(conn.context, entry, stats, asked)]
         records.append(StatsRecord(reference(entry), params))
         if number % _TURN == 0:
             await asyncio.sleep(0)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domicile.api.libvirt.flags import known, of_config
+from domicile.api.libvirt.params import STRING_OKAY, Kind, answer
 from domicile.api.libvirt.reference import entry_of, machine_of
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import FROM_DOMAIN, DomicileError, InvalidRequest, WrongState
+from domicile.base.errors import FROM_DOMAIN, DomicileError, InvalidRequest, Unsupported, WrongState
 from domicile.rpc.calls import domain_tune as calls
 from domicile.rpc.records import InterfaceStats, MemoryStat, VcpuInfo
-from domicile.rpc.types import Domain
-from domicile.service import glance, stats
+from domicile.rpc.types import Domain, TypedParam
+from domicile.service import domstats, glance, stats
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -25,7 +26,13 @@ ARGUMENT_UNSUPPORTED = 74
 _MAXIMUM, _GUEST = 4, 8
 _RUNNING = 1
 # Source: virDomainMemoryStatTags.
-_ACTUAL_BALLOON, _RSS = 6, 7
+_ACTUAL_BALLOON, _RSS, _LAST_UPDATE = 6, 7, 9
+_TAGS = {
+    "swap_in": 0, "swap_out": 1, "major_fault": 2, "minor_fault": 3, "unused": 4, "available": 5, "usable": 8,
+    "disk_caches": 10, "hugetlb_pgalloc": 11, "hugetlb_pgfail": 12,
+}  # fmt: skip
+_BALLOON = 4
+OPERATION_UNSUPPORTED = 84
 
 
 @handlers.handle(calls.domain_get_vcpus_flags)
@@ -55,15 +62,42 @@ def get_vcpus(conn: Session[Service], dom: Domain, maxinfo: int, maplen: int) ->
 
 
 @handlers.handle(calls.domain_memory_stats)
-def memory_stats(conn: Session[Service], dom: Domain, max_stats: int, flags: int) -> list[MemoryStat]:
-    """Give what is known of a guest's memory without asking it, in KiB."""
+async def memory_stats(conn: Session[Service], dom: Domain, max_stats: int, flags: int) -> list[MemoryStat]:
+    """Give what is known of a guest's memory, in KiB, and what its balloon driver reported last."""
     known(flags, 0, "domain_memory_stats")
     entry, machine = machine_of(conn, dom)
     found = [MemoryStat(_ACTUAL_BALLOON, stats.balloon(entry))]
+    asked = await domstats.ask(conn.context, entry, _BALLOON)
+    reported = asked.guest.get("stats") or {}
+    for name, (theirs, unit) in domstats.GUEST_MEMORY.items():
+        value = reported.get(theirs, -1)
+        if 0 <= value < 2**64 - 1:
+            found.append(MemoryStat(_TAGS[name], value // unit))
+    if "last-update" in asked.guest:
+        found.append(MemoryStat(_LAST_UPDATE, asked.guest["last-update"]))
     process = stats.process(f"/proc/{machine.pid}/stat")
     if process is not None:
         found.append(MemoryStat(_RSS, process.resident_kib))
     return found[:max_stats]
+
+
+@handlers.handle(calls.domain_get_cpu_stats)
+def get_cpu_stats(
+    conn: Session[Service], dom: Domain, nparams: int, start_cpu: int, ncpus: int, flags: int
+) -> tuple[list[TypedParam], int]:
+    """Give the time a domain took of all the host's CPUs together; the kernel does not count it for each."""
+    known(flags, STRING_OKAY, "domain_get_cpu_stats")
+    _, machine = machine_of(conn, dom)
+    if start_cpu != -1:
+        words = "the kernel does not count a domain's time for each CPU of the host; the total is accepted"
+        raise Unsupported(words, code=OPERATION_UNSUPPORTED)
+    if not nparams:
+        return [], 3
+    seen = stats.process(f"/proc/{machine.pid}/stat")
+    user, system = (seen.user, seen.system) if seen is not None else (0, 0)
+    found = {"cpu_time": user + system, "user_time": user, "system_time": system}
+    params, count = answer(found, dict.fromkeys(found, Kind.ULLONG), nparams)
+    return params, count
 
 
 @handlers.handle(calls.domain_interface_stats)

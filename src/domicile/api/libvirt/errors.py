@@ -45,6 +45,7 @@ OPENINGS = {
     88: "access denied: ",
     91: "the CPU is incompatible with host CPU: ",
     92: "XML document failed to validate against schema: ",
+    99: "device not found: ",
     101: "Network filter binding not found: ",
     103: "Domain checkpoint not found: ",
     108: "no hostname found: ",

@@ -84,3 +84,10 @@ def affected(entry: Entry, flags: int) -> tuple[bool, bool]:
     if flags & Affect.CONFIG and not entry.persistent:
         raise WrongState("transient domains do not have any persistent config", domain=FROM_DOMAIN)
     return bool(flags & Affect.LIVE), bool(flags & Affect.CONFIG)
+
+
+def only_one(flags: int, **named: int) -> None:
+    """Refuse flags that exclude each other. Raises: InvalidRequest."""
+    if all(flags & bit for bit in named.values()):
+        words = " and ".join(f"'{name}'" for name in named)
+        raise InvalidRequest(f"the flags {words} exclude each other", domain=FROM_DOMAIN)

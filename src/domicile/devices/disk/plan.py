@@ -33,7 +33,7 @@ def plan(disk: Disk, p: Planning) -> Iterator[Item | Need]:
         yield from chain.items
     yield from _device(disk, driver, top, p, origin)
     if disk.iotune is not None and top is not None:
-        yield Command("block_set_io_throttle", throttle(disk.iotune, alias_of(disk), _backend(disk)), origin=origin)
+        yield Command("block_set_io_throttle", throttle(disk.iotune, alias_of(disk), backend(disk)), origin=origin)
 
 
 def has_medium(disk: Disk) -> bool:
@@ -72,7 +72,7 @@ def throttle(tune: IoTune, name: str, backend: str) -> dict[str, Any]:
     return found
 
 
-def _backend(disk: Disk) -> str:
+def backend(disk: Disk) -> str:
     """Name the part of the device that QEMU's commands about its traffic know.
 
     Source: observed with QEMU 7.2: virtio and USB disks keep their backend in a part of their own.

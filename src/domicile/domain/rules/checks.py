@@ -159,6 +159,10 @@ def _weights(domain: Domain, c: Completion) -> None:
     for element, weight in ((tuning, tuning.weight), *((device, device.weight) for device in tuning.device)):
         if weight and not 100 <= weight <= 1000:
             c.problem(element, f"element 'weight' has the value '{weight}'", "100 to 1000", "weight")
+    paths = [device.path for device in tuning.device]
+    for number, device in enumerate(tuning.device):
+        if device.path in paths[:number]:
+            c.problem(device, f"element 'path' names '{device.path}' a second time", "each device once", "path")
 
 
 def _lifecycle(domain: Domain, c: Completion) -> None:

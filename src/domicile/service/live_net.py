@@ -1,0 +1,37 @@
+"""Interfaces of a running machine: their cable, and limits on their traffic. Called by the front doors' handlers and by hot-plug."""
+
+from __future__ import annotations
+
+import asyncio
+
+from domicile.base.errors import Unsupported
+from domicile.devices.interface import Interface
+from domicile.domain.edit import tune
+from domicile.host import shaper
+from domicile.service.changes import Running
+
+_SHAPED = ("network", "bridge", "ethernet", "direct")
+
+
+async def apply_bandwidth(interface: Interface) -> None:
+    """Hold an interface to the limits its document names. Raises: Unsupported, HostFailure."""
+    if interface.type not in _SHAPED:
+        raise Unsupported(
+            f"setting bandwidth on interfaces of type '{interface.type}' is not implemented; {', '.join(_SHAPED)} are accepted"
+        )
+    tap = interface.target.dev if interface.target is not None else None
+    if not tap:
+        raise Unsupported("this interface has no device on the host whose traffic could be limited")
+    rates = tune.bandwidth(interface)
+    sides = [
+        tuple(rates[f"{side}.{name}"] for name in ("average", "peak", "burst")) for side in ("inbound", "outbound")
+    ]
+    inbound, outbound = ((a, p, b) for a, p, b in sides)
+    await asyncio.to_thread(shaper.shape, tap, inbound, outbound)
+
+
+async def set_link(state: Running, interface: Interface) -> None:
+    """Plug an interface's cable in or out, as its document says."""
+    name = interface.alias.name if interface.alias is not None else ""
+    up = interface.link is None or interface.link.state != "down"
+    await state.qmp("set_link", {"name": name, "up": up})

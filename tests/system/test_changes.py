@@ -1,0 +1,212 @@
+"""Settings and devices changed by real virsh, in definitions and in running machines."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+UUID = "11111111-2222-4333-8444-555555555566"
+MAC = "52:54:00:11:22:44"
+
+
+def document(directory: Path) -> str:
+    """Write a guest with room for changes: CPUs that can be plugged, a drive, an interface."""
+    return f"""<domain type='qemu'>
+  <name>vm</name>
+  <uuid>{UUID}</uuid>
+  <memory unit='MiB'>64</memory>
+  <vcpu current='1'>3</vcpu>
+  <iothreads>1</iothreads>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <features><acpi/></features>
+  <devices>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{directory}/a.img'/><target dev='vda'/></disk>
+    <disk type='file' device='cdrom'><driver name='qemu' type='raw'/><target dev='hdc' bus='ide'/></disk>
+    <controller type='scsi' model='virtio-scsi'/>
+    <interface type='user'><mac address='{MAC}'/><model type='virtio'/></interface>
+  </devices>
+</domain>
+"""
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Give a directory with images that QEMU's user may open."""
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(place.stat().st_mode | 0o055)
+    for name, size in (("a.img", 1 << 20), ("b.img", 1 << 20), ("one.iso", 1 << 16), ("two.iso", 1 << 16)):
+        (tmp_path / name).write_bytes(bytes(size))
+    return tmp_path
+
+
+@pytest.fixture
+def virsh(shared_daemon: Any, images: Path) -> Iterator[Callable[..., str]]:
+    """Give virsh at a daemon that knows `vm`; what ends badly fails the test, unless `check` is false."""
+
+    def call(*words: str, check: bool = True) -> str:
+        done = shared_daemon.virsh(*words, check=check)
+        return str(done.stdout + done.stderr).strip()
+
+    shared_daemon.define(document(images))
+    yield call
+    call("destroy", "vm", check=False)
+    call("undefine", "vm")
+
+
+def shown(text: str, name: str) -> str:
+    """Give a value of virsh's list of parameters."""
+    found = re.search(rf"^{re.escape(name)}\s*:\s*(\S*)\s*$", text, re.M)
+    assert found, text
+    return found[1]
+
+
+def test_stored_settings_become_revisions(virsh: Callable[..., str]) -> None:
+    for words in (
+        "setvcpus vm 2 --config", "vcpupin vm 1 0 --config", "emulatorpin vm 0 --config", "iothreadadd vm 4 --config",
+        "iothreadpin vm 4 0 --config", "iothreaddel vm 1 --config", "setmem vm 32768 --config", "setmaxmem vm 49152 --config",
+        "memtune vm --hard-limit 900000 --config", "numatune vm --mode preferred --nodeset 0 --config",
+        "schedinfo vm --config --set cpu_shares=77", "blkiotune vm --weight 300 --config",
+        "blkdeviotune vm vda --total-iops-sec 50 --config", f"domiftune vm {MAC} --inbound 10,20,30 --config",
+        f"domif-setlink vm {MAC} down --config", "perf vm --enable cpu_cycles --config", "dommemstat vm --period 5 --config",
+    ):  # fmt: skip
+        virsh(*words.split())
+    xml = virsh("dumpxml", "vm", "--inactive")
+    for part in (
+        "<vcpu placement='static' current='2'>3</vcpu>", "<vcpupin vcpu='1' cpuset='0'/>", "<emulatorpin cpuset='0'/>",
+        "<iothread id='4'/>", "<iothreadpin iothread='4' cpuset='0'/>", "<memory unit='KiB'>49152</memory>",
+        "<currentMemory unit='KiB'>32768</currentMemory>", "<hard_limit unit='KiB'>900000</hard_limit>",
+        "<memory mode='preferred' nodeset='0'/>", "<shares>77</shares>", "<weight>300</weight>",
+        "<total_iops_sec>50</total_iops_sec>", "<inbound average='10' peak='20' burst='30'/>", "<link state='down'/>",
+        "<event name='cpu_cycles' enabled='yes'/>", "<stats period='5'/>",
+    ):  # fmt: skip
+        assert part in xml, part
+    assert "<iothread id='1'" not in xml
+    assert shown(virsh("memtune", "vm", "--config"), "hard_limit") == "900000"
+    assert shown(virsh("numatune", "vm", "--config"), "numa_mode") == "preferred"
+    assert shown(virsh("blkdeviotune", "vm", "vda", "--config"), "total_iops_sec") == "50"
+    assert shown(virsh("domiftune", "vm", MAC, "--config"), "inbound.peak") == "20"
+
+
+def test_what_is_refused_changes_nothing(virsh: Callable[..., str]) -> None:
+    before = virsh("dumpxml", "vm", "--inactive")
+    for words, kind in (
+        ("setvcpus vm 9 --config", "invalid argument"), ("vcpupin vm 9 0 --config", "invalid argument"),
+        ("iothreaddel vm 9 --config", "invalid argument"), ("setmem vm 99999999 --config", "invalid argument"),
+        ("schedinfo vm --config --set vcpu_period=5", "invalid argument"),
+        ("blkdeviotune vm vdz --total-iops-sec 5 --config", "invalid argument"),
+        ("setvcpus vm 2 --live", "Requested operation is not valid"),
+        ("memtune vm --hard-limit 5 --swap-hard-limit 4 --config", "invalid argument"),
+    ):  # fmt: skip
+        assert kind in virsh(*words.split(), check=False), words
+    assert virsh("dumpxml", "vm", "--inactive") == before
+
+
+def test_cpus_are_plugged_and_held(virsh: Callable[..., str], shared_daemon: Any) -> None:
+    virsh("start", "vm")
+    virsh("setvcpus", "vm", "2", "--live")
+    assert "current      live           2" in virsh("vcpucount", "vm")
+    assert "<vcpu id='1' enabled='yes' order='2'/>" in virsh("dumpxml", "vm")
+    virsh("setvcpu", "vm", "2", "--enable", "--live")
+    virsh("vcpupin", "vm", "1", "0", "--live")
+    (pid,) = shared_daemon.guests()
+    names = {task: (task / "comm").read_text() for task in Path(f"/proc/{pid}/task").iterdir()}
+    held = {name: os.sched_getaffinity(int(task.name)) for task, name in names.items() if name.startswith("CPU 1/")}
+    assert list(held.values()) == [{0}]
+    assert "cannot be unplugged" in virsh("setvcpu", "vm", "0", "--disable", "--live", check=False).replace(
+        "can't", "cannot"
+    )
+    virsh("iothreadadd", "vm", "2", "--live")
+    virsh("iothreadset", "vm", "2", "--poll-max-ns", "1000", "--live")
+    assert "iothread.2.poll-max-ns=1000" in virsh("domstats", "vm", "--iothread")
+    virsh("iothreaddel", "vm", "2", "--live")
+    assert "current      config         1" in virsh("vcpucount", "vm")
+
+
+def test_disks_come_and_go_while_it_runs(virsh: Callable[..., str], images: Path) -> None:
+    virsh("start", "vm")
+    virsh("attach-disk", "vm", f"{images}/b.img", "sda", "--targetbus", "scsi", "--live", "--config")
+    live = virsh("dumpxml", "vm")
+    assert "<alias name='scsi0-0-0-0'/>" in live and "target dev='sda'" in virsh("dumpxml", "vm", "--inactive")
+    assert "b.img" in virsh("domblklist", "vm")
+    virsh("domblkstat", "vm", "sda")
+    virsh("blockresize", "vm", "sda", "2M")
+    assert (images / "b.img").stat().st_size == 2 << 20
+    assert "XML error" in virsh("attach-disk", "vm", f"{images}/b.img", "sda", "--live", check=False)
+    assert "No such file" in virsh("attach-disk", "vm", f"{images}/none.img", "vdx", "--live", "--config", check=False)
+    assert "vdx" not in virsh("dumpxml", "vm", "--inactive"), "what the machine refused is not left in the definition"
+    virsh("detach-disk", "vm", "sda", "--live", "--config")
+    assert "sda" not in virsh("domblklist", "vm") + virsh("domblklist", "vm", "--inactive")
+    virsh("attach-disk", "vm", f"{images}/b.img", "sda", "--targetbus", "scsi", "--live")
+
+
+def test_media_change_and_the_old_one_stays_where_the_new_one_is_missing(
+    virsh: Callable[..., str], images: Path
+) -> None:
+    virsh("start", "vm")
+    virsh("change-media", "vm", "hdc", f"{images}/one.iso", "--insert", "--live")
+    virsh("change-media", "vm", "hdc", f"{images}/two.iso", "--update", "--live")
+    assert "No such file" in virsh("change-media", "vm", "hdc", f"{images}/none.iso", "--update", "--live", check=False)
+    assert "two.iso" in virsh("domblklist", "vm")
+    virsh("change-media", "vm", "hdc", "--eject", "--live")
+    assert "two.iso" not in virsh("dumpxml", "vm")
+
+
+def test_other_devices_come_while_it_runs(virsh: Callable[..., str], images: Path) -> None:
+    virsh("start", "vm")
+    for number, text in enumerate((
+        "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
+        "<watchdog model='i6300esb' action='reset'/>", "<controller type='scsi' index='1' model='virtio-scsi'/>",
+        "<input type='tablet' bus='usb'/>", "<interface type='user'><mac address='52:54:00:11:22:55'/></interface>",
+    )):  # fmt: skip
+        file = images / f"{number}.xml"
+        file.write_text(text)
+        virsh("attach-device", "vm", str(file), "--live")
+    live = virsh("dumpxml", "vm")
+    for part in ("<alias name='rng0'/>", "<alias name='watchdog0'/>", "<alias name='scsi1'/>", "<alias name='net1'/>"):
+        assert part in live, part
+    (images / "usb.xml").write_text("<input type='tablet' bus='usb'/>")
+    virsh("detach-device", "vm", str(images / "usb.xml"), "--live")
+    assert "tablet" not in virsh("dumpxml", "vm")
+    (images / "sound.xml").write_text("<sound model='ich6'/>")
+    assert "Operation not supported" in virsh("attach-device", "vm", str(images / "sound.xml"), "--live", check=False)
+
+
+def test_a_running_machine_is_tuned(virsh: Callable[..., str]) -> None:
+    virsh("start", "vm")
+    virsh("setmem", "vm", "32768", "--live")
+    virsh("blkdeviotune", "vm", "vda", "--write-bytes-sec", "2M", "--write-bytes-sec-max", "4M", "--live")
+    assert shown(virsh("blkdeviotune", "vm", "vda"), "write_bytes_sec_max") == str(4 << 20)
+    virsh("domif-setlink", "vm", MAC, "down")
+    assert "down" in virsh("domif-getlink", "vm", MAC)
+    assert "unsupported configuration" in virsh("domiftune", "vm", MAC, "--inbound", "5", "--live", check=False)
+    found = virsh("domstats", "vm")
+    for name in ("block.0.rd.reqs", "block.0.capacity", "vcpu.0.delay", "balloon.current", "iothread.1.poll-max-ns"):
+        assert name in found, name
+    assert "actual" in virsh("dommemstat", "vm") and "cpu_time" in virsh("cpu-stats", "vm", "--total")
+    groups = [Path(path) for path in ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup") if Path(path, "cgroup.procs").exists()]
+    if os.geteuid() == 0 and groups and os.access(groups[0], os.W_OK):
+        virsh("schedinfo", "vm", "--live", "--set", "cpu_shares=300", "--set", "vcpu_quota=50000")
+        assert shown(virsh("schedinfo", "vm"), "cpu_shares") == "300"
+        group = groups[0] / "domicile" / UUID
+        assert (group / ("cpu.shares" if "cpu" in str(groups[0]) else "cpu.weight")).read_text().strip() == "300"
+        virsh("destroy", "vm")
+        assert not group.exists(), "the group goes with the machine"
+
+
+def test_an_interface_on_a_bridge_comes_with_its_tap(virsh: Callable[..., str]) -> None:
+    name = f"domc{os.getpid()}"
+    if subprocess.run(["ip", "link", "add", name, "type", "bridge"], capture_output=True, check=False).returncode:
+        pytest.skip("no bridge can be made here")
+    try:
+        virsh("start", "vm")
+        virsh("attach-interface", "vm", "bridge", name, "--mac", "52:54:00:11:22:66", "--model", "virtio", "--live")
+        tap = re.search(r"(vnet\d+)\s+bridge", virsh("domiflist", "vm"))
+        assert tap is not None and Path(f"/sys/class/net/{name}/brif/{tap[1]}").exists()
+        assert "rx_bytes" in virsh("domifstat", "vm", tap[1])
+        assert "No such device" in virsh("attach-interface", "vm", "bridge", "nosuchbr0", "--live", check=False)
+    finally:
+        subprocess.run(["ip", "link", "del", name], check=True)
