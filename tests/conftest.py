@@ -64,14 +64,14 @@ class Core:
     def with_kvm(self) -> Core:
         """The same QEMU on a host whose KVM works: TCG's answers stand in for KVM's."""
         caps = self.caps
-        machines, cpus, best = caps.machine_types["tcg"], caps.cpus["tcg"], caps.host_cpu["tcg"]
+        machines, cpus, best = caps.machine_types["tcg"], caps.cpus["tcg"], caps.host_cpu.get("tcg")
         return Core(
             replace(
                 caps,
                 kvm=True,
                 machine_types={"kvm": machines, "tcg": machines},
                 cpus={"kvm": cpus, "tcg": cpus},
-                host_cpu={"kvm": best, "tcg": best},
+                host_cpu={"kvm": best, "tcg": best} if best is not None else {},
             )
         )
 

@@ -23,6 +23,13 @@ class Switch(Element):
     state: bool | None = f.attr("On or off.", "开或关。", ON_OFF, guest=True)
 
 
+@element("feature", "须写明的特性")
+class Decision(Element):
+    """A feature that is on or off, and says which."""
+
+    state: bool | None = f.attr("On or off.", "开或关。", ON_OFF, guest=True, required=True)
+
+
 @element("gic", "GIC 中断控制器")
 class Gic(Element):
     """ARM's interrupt controller."""
@@ -168,7 +175,7 @@ class Guard(Element):
     """A guard of POWER against spying by speculation."""
 
     value: str | None = f.attr(
-        "None, an emulated one, or the hardware's.", "无、以软件绕行或由硬件修复。", enum("broken", "workaround", "fixed"), guest=True,
+        "None, an emulated one, or the hardware's.", "无、以软件绕行或由硬件修复。", enum("broken", "workaround", "fixed"), guest=True, required=True,
     )  # fmt: skip
 
 
@@ -178,7 +185,7 @@ class Ibs(Element):
 
     value: str | None = f.attr(
         "None, an emulated guard, serialized branches, or a cache that is off.", "无、以软件绕行、串行化分支或关闭计数缓存。",
-        enum("broken", "workaround", "fixed-ibs", "fixed-ccd", "fixed-na"), guest=True,
+        enum("broken", "workaround", "fixed-ibs", "fixed-ccd", "fixed-na"), guest=True, required=True,
     )  # fmt: skip
 
 
@@ -188,7 +195,7 @@ class Aia(Element):
 
     value: str | None = f.attr(
         "None, controllers for wires, or also such for messages.", "无、仅有线中断控制器，或另有消息中断控制器。",
-        enum("none", "aplic", "aplic-imsic"), guest=True,
+        enum("none", "aplic", "aplic-imsic"), guest=True, required=True,
     )  # fmt: skip
 
 
@@ -270,11 +277,13 @@ class Features(Element):
     vmcoreinfo: Switch | None = f.child(
         "Where crash dumps find the kernel's notes.", "崩溃转储查找内核信息之处。", Switch, guest=True
     )
-    htm: Switch | None = f.child("Transactional memory.", "事务内存。", Switch, guest=True)
-    nested_hv: Switch | None = f.child("Guests inside the guest.", "嵌套虚拟化。", Switch, name="nested-hv", guest=True)
+    htm: Decision | None = f.child("Transactional memory.", "事务内存。", Decision, guest=True)
+    nested_hv: Decision | None = f.child(
+        "Guests inside the guest.", "嵌套虚拟化。", Decision, name="nested-hv", guest=True
+    )
     msrs: Msrs | None = f.child("What unknown registers do.", "未知 MSR 的处理。", Msrs, guest=True)
-    ccf_assist: Switch | None = f.child(
-        "Count cache flush assist.", "计数缓存刷新辅助。", Switch, name="ccf-assist", guest=True
+    ccf_assist: Decision | None = f.child(
+        "Count cache flush assist.", "计数缓存刷新辅助。", Decision, name="ccf-assist", guest=True
     )
     cfpc: Guard | None = f.child("Cache flush on privilege change.", "特权切换时刷新缓存。", Guard, guest=True)
     sbbc: Guard | None = f.child("Speculation barrier bounds checking.", "推测屏障边界检查。", Guard, guest=True)
@@ -283,6 +292,6 @@ class Features(Element):
     async_teardown: AsyncTeardown | None = f.child(
         "Whether memory is given back in the background.", "内存是否后台释放。", AsyncTeardown, name="async-teardown"
     )
-    ras: Switch | None = f.child("Reporting of memory errors.", "内存错误报告。", Switch, guest=True)
+    ras: Decision | None = f.child("Reporting of memory errors.", "内存错误报告。", Decision, guest=True)
     ps2: Switch | None = f.child("The PS/2 controller.", "PS/2 控制器。", Switch, guest=True)
     aia: Aia | None = f.child("RISC-V's advanced interrupts.", "RISC-V 高级中断架构。", Aia, guest=True)

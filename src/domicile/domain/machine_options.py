@@ -105,6 +105,8 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
         yield from chipset.keys(features, p)
     for cipher in domain.keywrap.cipher if domain.keywrap is not None and p.s390 else ():
         yield f"{cipher.name}-key-wrap", cipher.state
+    if domain.cpu is not None:
+        yield from cpu.machine(domain.cpu, p)
     yield from memory.machine(domain, p)
     yield from flash.machine(domain, p)
     if domain.os is not None and domain.os.bios is not None and domain.os.bios.useserial:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from domicile.base.errors import Unsupported
 from domicile.domain.cpu import Cpu
 from domicile.domain.cpus import choose, x86
 from domicile.domain.domain import Domain
 from domicile.domain.features import Enlightenment, Hyperv, Kvm
+from domicile.plan.boards import PPC64
 from domicile.plan.facts import Planning
 from domicile.schema.tree import steps
+
+# What the host's CPU can pass for on POWER. Source: QEMU's documentation of pseries' max-cpu-compat.
+_COMPATIBLE = ("power6", "power7", "power8", "power9", "power10", "power11")
 
 
 def feature_name(name: str, p: Planning) -> str:
@@ -78,6 +83,13 @@ def _given(cpu: Cpu, p: Planning) -> Iterator[tuple[str, bool]]:
 def _host_model(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
     """Yield the model nearest to the host's: spelt out where QEMU names one that can be told, else all there is."""
     host = p.caps.host_cpu.get("kvm" if p.accel == "kvm" else "tcg")
+    if p.arch in PPC64:
+        if p.accel != "kvm":
+            raise Unsupported("CPU mode 'host-model' on this architecture needs domain type 'kvm'")
+        yield "", "host"
+        if not _by_machine(p):
+            yield "compat", compatible(cpu, p)
+        return
     if host is None or not p.s390:
         yield "", "host" if p.accel == "kvm" else "max"
         return
@@ -85,6 +97,33 @@ def _host_model(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
     for name, value in host.props.items():
         if value is True:
             yield name, not (name in host.deprecated and cpu.deprecated_features is False)
+
+
+def compatible(cpu: Cpu, p: Planning) -> str | None:
+    """Say which older POWER the host's CPU has to pass for, None where it may be itself.
+
+    Raises:
+        Unsupported: there is no such mode.
+    """
+    name = cpu.model.name if cpu.model is not None and cpu.mode == "host-model" and p.arch in PPC64 else None
+    if name is not None and name not in _COMPATIBLE:
+        raise Unsupported(
+            f"<model> of a POWER CPU of mode 'host-model' is '{name}', not one of {', '.join(_COMPATIBLE)}"
+        )
+    return name
+
+
+def machine(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of ``-machine`` that speak of the CPU."""
+    name = compatible(cpu, p)
+    if name is not None and _by_machine(p):
+        yield "max-cpu-compat", name
+
+
+def _by_machine(p: Planning) -> bool:
+    """Whether the machine, not the CPU, is told how old a POWER it passes for."""
+    known = p.caps.machine(p.machine)
+    return p.pseries and known is not None and p.caps.has_property(f"{known.name}-machine", "max-cpu-compat")
 
 
 def _known(name: str, p: Planning) -> bool:

@@ -5,10 +5,12 @@ Called by domain/complete. Source: libvirt's documentation of <features>; observ
 
 from __future__ import annotations
 
+from domicile.base.errors import XML_ERROR
 from domicile.domain.cpu import CpuFeature
 from domicile.domain.domain import Domain
 from domicile.domain.features import Features, Gic
 from domicile.plan.facts import Completion
+from domicile.schema.tree import steps
 
 _PSERIES = ("pseries",)
 _ARM_VIRT = ("arm-virt", "arm32-virt")
@@ -33,6 +35,12 @@ def settle(domain: Domain, c: Completion) -> None:
     if c.arm_virt:
         _interrupts(domain, c)
     _vectors(domain, c)
+    hpt = domain.features.hpt if domain.features is not None else None
+    if hpt is not None and hpt.resizing is None and hpt.maxpagesize is None:
+        assert domain.features is not None
+        domain.features.hpt = None  # it says nothing
+        if not any(value for _, _, value in steps(domain.features)):
+            domain.features = None
 
 
 def _interrupts(domain: Domain, c: Completion) -> None:
@@ -68,7 +76,9 @@ def _vectors(domain: Domain, c: Completion) -> None:
 
 def check(domain: Domain, c: Completion) -> None:
     """Find features of another kind of machine, or that this QEMU's machine of that kind has not."""
-    features = domain.features
+    cpu, features = domain.cpu, domain.features
+    if cpu is not None and cpu.mode == "maximum" and not c.caps.cpu("max", c.accel == "kvm"):
+        c.problem(cpu, f"CPU mode 'maximum' does not exist in '{c.caps.binary}'", "custom, with a <model>", "@mode")
     if features is None:
         return
     known = c.caps.machine(c.machine)
@@ -77,6 +87,10 @@ def check(domain: Domain, c: Completion) -> None:
         if feature is None:
             continue
         name = slot.replace("_", "-")
+        for attribute in ("state", "value"):
+            if getattr(feature, attribute, "") is None:
+                what = f"element '{name}' has no attribute '{attribute}'"
+                c.problem(feature, what, "on, off" if attribute == "state" else "", f"@{attribute}", code=XML_ERROR)
         machine = f"{known.name if known is not None else c.machine}-machine"
         if c.board.name not in boards:
             message = f"feature '{name}' does not exist for architecture '{c.arch}' and machine type '{c.machine}'"

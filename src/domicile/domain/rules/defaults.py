@@ -191,6 +191,8 @@ def cpu(domain: Domain, c: Completion) -> None:
         given.match = None
         if given.model is not None and given.model.name is None and given.model.vendor_id is None:
             given.model = None if given.model.fallback != "forbid" else given.model
+        elif given.model is not None and given.model.fallback is None:
+            given.model.fallback = "allow"
     for feature in given.feature:
         if feature.policy is None:
             c.default(feature, "policy", "require", "a feature named is a feature needed", "列出的特性即为必需")
