@@ -239,6 +239,7 @@ def test_guests_get_addresses_names_and_a_way_out(walled: Walled, guest) -> None
         assert "status=0." in say(console, f"udhcpc -i eth0 -n -q -t 10 -x hostname:{name} -s /up")
     leases = walled.virsh("net-dhcp-leases", "default").stdout
     assert "192.168.77.60/24" in leases and "52:54:00:77:00:01" in leases
+    assert "192.168.77.60/24" in walled.virsh("domifaddr", "second").stdout
     assert "status=0." in say(first, "ping -c 1 -W 5 192.168.77.1")
     assert "192.168.77.60" in say(first, "nslookup second.guests.test")
     assert "status=0." in say(first, "ping -c 1 -W 5 192.168.77.60")

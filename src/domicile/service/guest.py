@@ -144,6 +144,22 @@ class Guest:
         command = "guest-network-get-interfaces"
         return [_interface(each) for each in records(await self._ask(entry, command), command)]
 
+    async def leased(self, entry: Entry) -> list[GuestInterface]:
+        """List the interfaces to which the host's virtual networks gave addresses."""
+        self._service.machines.running(entry)
+        nics = glance.of(self._service, entry).nics
+        known: dict[str, list[Address]] = {}
+        networks = self._service.networks
+        for network in networks.all:
+            for lease in await networks.leases(network) if network.active else ():
+                kind, prefix = networks.reach(network, lease)
+                known.setdefault(lease.mac.lower(), []).append(Address(kind, lease.ip, prefix))
+        return [
+            GuestInterface(nic.tap, nic.mac, tuple(known[nic.mac.lower()]))
+            for nic in nics
+            if nic.tap and nic.mac.lower() in known
+        ]
+
     def neighbours(self, entry: Entry) -> list[GuestInterface]:
         """List the interfaces whose IPv4 address the host's kernel knows."""
         self._service.machines.running(entry)

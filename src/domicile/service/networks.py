@@ -195,6 +195,13 @@ class Networks:
         every = await asyncio.to_thread(leases.read, self._files(found).at("leases"))
         return [one for one in every if mac is None or one.mac.lower() == mac.lower()]
 
+    def reach(self, found: Net, lease: DhcpLease) -> tuple[int, int]:
+        """Say of which kind (libvirt's number: 0 IPv4, 1 IPv6) a lease's address is, and how long its network's prefix."""
+        if lease.version == 6:
+            return 1, 128
+        four = (place for place in driver.places(found.document) if place.version == 4)
+        return 0, next((place.network.prefixlen for place in four), 0)
+
     def bridge(self, name: str) -> str:
         """Name the bridge of an active network that a machine is to be connected to.
 

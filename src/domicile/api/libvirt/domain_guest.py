@@ -107,7 +107,7 @@ async def interface_addresses(conn: Session[Service], dom: Domain, source: int, 
         return [_interface(each) for each in guest.neighbours(entry)]
     if source != _BY_LEASE:
         raise DomicileError(f"Unknown IP address data source {source}; 0 to 2 are known", code=74)
-    return []
+    return [_interface(each) for each in await guest.leased(entry)]
 
 
 def _interface(found: GuestInterface) -> DomainInterface:

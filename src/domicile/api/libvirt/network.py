@@ -222,16 +222,12 @@ async def dhcp_leases(
     found = _of(conn, net)
     if mac is not None and ids.parse_mac(mac) is None:
         raise InvalidRequest(f"invalid MAC address: '{mac}'", code=40, domain=FROM_NETWORK)
-    leases = await conn.context.networks.leases(found, ids.parse_mac(mac) if mac else None)
-    bridge = driver.bridge_of(found.document)
-    places = {place.version: place.network.prefixlen for place in driver.places(found.document)}
-    answer = [
-        DhcpLease(
-            bridge, one.expires, 0 if one.version == 4 else 1, one.mac or None, one.iaid or None, one.ip,
-            places.get(4, 0) if one.version == 4 else 128, one.hostname or None, one.client or None,
-        )
-        for one in leases
-    ]  # fmt: skip
+    networks = conn.context.networks
+    bridge, answer = driver.bridge_of(found.document), []
+    for one in await networks.leases(found, ids.parse_mac(mac) if mac else None):
+        kind, prefix = networks.reach(found, one)
+        names = (one.hostname or None, one.client or None)
+        answer.append(DhcpLease(bridge, one.expires, kind, one.mac or None, one.iaid or None, one.ip, prefix, *names))
     return answer if need_results else [], len(answer)
 
 
