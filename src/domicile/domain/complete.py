@@ -20,6 +20,7 @@ from domicile.domain.report import Entry
 from domicile.domain.rules import (
     boards,
     checks,
+    clocks,
     consoles,
     controllers,
     defaults,
@@ -32,8 +33,8 @@ from domicile.domain.rules import (
     machine,
     numa,
     protection,
+    startup,
     sysinfo,
-    timers,
     together,
     unplanned,
 )
@@ -168,6 +169,8 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     defaults.cpu(domain, c)
     defaults.boot(domain, c)
     defaults.lifecycle(domain, c)
+    clocks.settle(domain, c)
+    startup.settle(domain, c)
     firmware.settle(domain, c)
     defaults.enlightenments(domain)
     features.settle(domain, c)
@@ -181,9 +184,10 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     numa.check(domain, c)
     sysinfo.check(domain, c)
     features.check(domain, c)
+    clocks.check(domain, c)
+    startup.check(domain, c)
     boards.check(domain, c)
     protection.check(domain, c)
-    timers.check(domain, c)
     together.check(domain, c)
     ccw.check(lists, c)
     zpci.check(lists, c)

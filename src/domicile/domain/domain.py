@@ -23,7 +23,7 @@ from domicile.domain.sysinfo import SYSINFO, FirmwareInfo, SmbiosInfo
 from domicile.domain.tuning import BlkioTune, CpuTune, MemoryBacking, MemTune, NumaTune, Resource
 from domicile.schema import field as f
 from domicile.schema.field import KEY
-from domicile.schema.scalar import FILLED, INT, NAME, PUINT, UINT, ULONG, UUID, enum
+from domicile.schema.scalar import FILLED, INT, NAME, PUINT, UINT, ULONG, UUID, UUID_OR_NEW, enum
 from domicile.schema.shape import Element, element
 from domicile.schema.verbatim import VERBATIM
 
@@ -146,7 +146,7 @@ class Domain(Element):
         "Its identity for ever.", "永久标识。", UUID, effect="never", guest=True, code=INTERNAL_ERROR
     )
     genid: str | None = f.leaf(
-        "Changes when the guest goes back in time.", "客户机时间回退时变化的标识。", UUID, guest=True
+        "Changes when the guest goes back in time.", "客户机时间回退时变化的标识。", UUID_OR_NEW, guest=True
     )
     title: str | None = f.leaf("A short title for people.", "供人阅读的短标题。", effect="live")
     description: str | None = f.leaf("What it is for.", "用途说明。", effect="live")
@@ -210,7 +210,7 @@ class Domain(Element):
     on_lockfailure: str | None = f.leaf(
         "What happens when a lock is lost.", "失去锁时如何处理。", ON_LOCKFAILURE, code=CONFIG_UNSUPPORTED
     )
-    pm: Pm | None = f.child("Ways of sleeping.", "睡眠方式。", Pm)
+    pm: Pm | None = f.child("Ways of sleeping.", "睡眠方式。", Pm, keep_empty=False)
     perf: Any = f.raw("Performance events that are counted.", "统计的性能事件。")
     devices: DeviceLists | None = f.child("The devices.", "设备。", Devices)
     seclabel: list[Any] = f.children("How the host protects itself from it.", "主机的安全标签。", VERBATIM)

@@ -182,4 +182,6 @@ ULONG = integer(0, 2**64 - 1)
 YES_NO = _switch("yes", "no")
 ON_OFF = _switch("on", "off")
 UUID = Scalar("uuid", _known(ids.parse_uuid), plain, "a UUID such as c47e19d5-b25c-4581-8a95-fcb1cb02fd04")
+#: A UUID, or nothing where a new one is to be made.
+UUID_OR_NEW = Scalar("uuid", lambda text: UUID.parse(text) if text else "", plain, f"{UUID.accepted}, or nothing")
 MAC = Scalar("mac", _known(ids.parse_mac), plain, "a MAC address such as 52:54:00:8c:ed:f9")

@@ -35,7 +35,6 @@ def firmware_file(attributes: str, text: str = "") -> str:
         (document(table("bios", "date", "spring")), "spring"),
         (document(table("system", "uuid", "6f1c0000-0000-4000-8000-000000000002")), "<uuid>"),
         (document(table("system", "uuid", "x")), "'x'"),
-        (document(os="<smbios mode='sysinfo'/>"), "'sysinfo'"),
         (document(firmware_file("name='etc/x'", "y")), "'etc/x'"),
         (document(firmware_file("name='opt/ovmf/x'", "y")), "'opt/ovmf/x'"),
         (document(firmware_file("name='opt/x'")), "'opt/x'"),

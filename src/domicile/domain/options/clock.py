@@ -19,8 +19,9 @@ def clock(domain: Domain, p: Planning) -> Iterator[Item]:
     yield Keyed("-rtc", tuple(_rtc(domain, p)), origin="clock")
     timers = domain.clock.timer if domain.clock is not None else ()
     for timer in timers:
-        if timer.name == "pit" and timer.tickpolicy in ("delay", "discard") and p.x86 and p.caps.has_device("kvm-pit"):
-            yield Keyed("-global", (("kvm-pit.lost_tick_policy", timer.tickpolicy),), origin="clock")
+        lost = timer.tickpolicy or "delay"
+        if timer.name == "pit" and lost in ("delay", "discard") and p.x86 and p.caps.has_device("kvm-pit"):
+            yield Keyed("-global", (("kvm-pit.lost_tick_policy", lost),), origin="clock")
         if timer.name == "hpet" and timer.present is False and p.caps.version < (8, 0, 0) and p.x86:
             yield Option("-no-hpet", None, origin="clock")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from domicile.base.errors import Unsupported
 from domicile.domain.domain import Domain
 from domicile.domain.sysinfo import FirmwareInfo, SmbiosInfo
 from domicile.plan.need import File, Need
@@ -11,10 +12,16 @@ from domicile.plan.qemu import Item, Keyed
 
 
 def tables(domain: Domain) -> Iterator[Item]:
-    """Yield the SMBIOS tables, where they come from the document."""
+    """Yield the SMBIOS tables, where they come from the document.
+
+    Raises:
+        Unsupported: they should, and there are none.
+    """
     smbios = domain.os.smbios if domain.os is not None else None
     if smbios is None or smbios.mode != "sysinfo":
         return
+    if not any(isinstance(info, SmbiosInfo) for info in domain.sysinfo):
+        raise Unsupported(f"domain '{domain.name}' has no 'sysinfo' to show (<sysinfo type='smbios'>…)")
     for info in domain.sysinfo:
         if not isinstance(info, SmbiosInfo):
             continue

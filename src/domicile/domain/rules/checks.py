@@ -19,7 +19,6 @@ def whole(domain: Domain, c: Completion) -> None:
     _memory(domain, c)
     _processors(domain, c)
     _threads(domain, c)
-    _clock(domain, c)
     _cpu(domain, c)
     _boot(domain, c)
     _lifecycle(domain, c)
@@ -104,13 +103,6 @@ def _processors(domain: Domain, c: Completion) -> None:
                 f"element 'topology' makes {shape} = {total} CPUs, element 'vcpu' says {vcpu.value}",
                 "the same number",
             )
-
-
-def _clock(domain: Domain, c: Completion) -> None:
-    clock = domain.clock
-    if clock is not None and clock.offset == "variable" and clock.adjustment == "reset":
-        message = "attribute 'adjustment' of element 'clock' has the value 'reset' beside offset 'variable'"
-        c.problem(clock, message, "a whole number of seconds", "@adjustment")
 
 
 def _threads(domain: Domain, c: Completion) -> None:

@@ -111,9 +111,6 @@ def processors(domain: Domain, c: Completion) -> None:
 def boot(domain: Domain, c: Completion) -> None:
     """Boot from disk where no device has a turn of its own."""
     os = domain.os
-    menu = os.bootmenu if os is not None else None
-    if menu is not None and not menu.enable:
-        menu.timeout = None  # nobody waits for a menu that is not shown
     if os is None or os.type is None or os.type.value != "hvm" or os.boot:
         return
     devices: list[Device] = list(domain.devices.every()) if domain.devices is not None else []

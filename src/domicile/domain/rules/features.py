@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from domicile.base.errors import XML_ERROR
 from domicile.domain.domain import Domain
+from domicile.domain.features import Enlightenment, Features, Hyperv
 from domicile.domain.memory import Memory
 from domicile.plan.facts import Completion
 from domicile.schema.shape import Element
 
 _OF_PCS = ("pvspinlock", "ioapic", "vmport")
+from domicile.schema.tree import steps
+
+_LEAST_RETRIES = 4095
+_VENDOR_LETTERS = 12
+_RING = 1024, 65536
 _NAMED = ("hap", "pmu", "vmport", "pvspinlock", "vmcoreinfo")
 
 
@@ -43,6 +50,9 @@ def check(domain: Domain, c: Completion) -> None:
         and not c.caps.has_device("vmcoreinfo")
     ):
         _absent(features.vmcoreinfo, "vmcoreinfo", c)
+    if features.hyperv is not None:
+        _hyperv(features.hyperv, c)
+    _ring(features, c)
     ps2, vmport = features.ps2, features.vmport
     if ps2 is not None and ps2.state is not None:
         if not c.x86 or c.caps.version < (7, 0, 0):
@@ -79,3 +89,38 @@ def _deprecated(domain: Domain, c: Completion) -> None:
         if host is None or not host.deprecated:
             what = "deprecated features of the CPU cannot be chosen together with this emulator"
             c.problem(cpu, what, "no attribute 'deprecated_features'", "@deprecated_features")
+
+
+def _hyperv(hyperv: Hyperv, c: Completion) -> None:
+    """Check what Windows guests are offered: each says whether it is on, and its own value where it has one."""
+    if hyperv.mode == "none":
+        c.problem(hyperv, "attribute 'mode' of element 'hyperv' has the value 'none'", "custom, passthrough", "@mode")
+    for step, _, value in steps(hyperv):
+        if not isinstance(value, Enlightenment):
+            continue
+        if value.state is None:
+            c.problem(value, f"element '{step}' has no attribute 'state'", "on, off", "@state", XML_ERROR)
+        if step == "spinlocks" and value.state:
+            if value.retries is None:
+                c.problem(
+                    value, "element 'spinlocks' has no attribute 'retries'", "4095 or more", "@retries", XML_ERROR
+                )
+            elif value.retries < _LEAST_RETRIES:
+                what = f"'retries' of element 'spinlocks' is '{value.retries}'"
+                c.problem(value, what, f"{_LEAST_RETRIES} or more", "@retries", XML_ERROR)
+        if step == "vendor_id" and value.state:
+            text = value.value or ""
+            if not 1 <= len(text) <= _VENDOR_LETTERS or "," in text:
+                what = f"'value' of Hyper-V's 'vendor_id' is '{text}'"
+                c.problem(value, what, f"1 to {_VENDOR_LETTERS} characters without a comma", "@value", XML_ERROR)
+
+
+def _ring(features: Features, c: Completion) -> None:
+    """Check the size of the ring of written pages."""
+    ring = features.kvm.dirty_ring if features.kvm is not None else None
+    if ring is None or not ring.state:
+        return
+    size = ring.size or 0
+    if not _RING[0] <= size <= _RING[1] or size & (size - 1):
+        what = f"attribute 'size' of element 'dirty-ring' has the value '{ring.size or ''}'"
+        c.problem(ring, what, f"a power of two from {_RING[0]} to {_RING[1]}", "@size", XML_ERROR)

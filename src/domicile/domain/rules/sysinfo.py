@@ -39,9 +39,6 @@ def check(domain: Domain, c: Completion) -> None:
                 elif given != domain.uuid:
                     what = f"<sysinfo> says 'uuid' {given}, <uuid> says {domain.uuid}"
                     c.problem(entry, what, "the same, or none", code=XML_ERROR)
-    smbios = domain.os.smbios if domain.os is not None else None
-    if smbios is not None and smbios.mode == "sysinfo" and not tables:
-        c.problem(smbios, f"domain '{domain.name}' has no 'sysinfo' to show", "<sysinfo type='smbios'>…", "@mode")
     for other in domain.sysinfo:
         if isinstance(other, FirmwareInfo):
             _files(other, c)
