@@ -17,6 +17,8 @@ _POLICIES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # What only one timer can be told.
 _OWN = {"track": "rtc", "frequency": "tsc", "mode": "tsc"}
+# Where a timer can be turned on; elsewhere it may only be said to be absent.
+_OF_PCS = ("tsc", "kvmclock", "hypervclock", "hpet")
 _TRACKS = ("guest", "wall", "realtime")
 
 

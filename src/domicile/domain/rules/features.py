@@ -8,10 +8,9 @@ from domicile.domain.features import Enlightenment, Features, Hyperv
 from domicile.domain.memory import Memory
 from domicile.plan.facts import Completion
 from domicile.schema.shape import Element
-
-_OF_PCS = ("pvspinlock", "ioapic", "vmport")
 from domicile.schema.tree import steps
 
+_OF_PCS = ("pvspinlock", "ioapic", "vmport")
 _LEAST_RETRIES = 4095
 _VENDOR_LETTERS = 12
 _RING = 1024, 65536
