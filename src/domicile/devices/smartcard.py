@@ -75,7 +75,7 @@ def plan(smartcard: Smartcard, p: Planning) -> Iterator[Item | Need]:
     """Ask for the card in its reader."""
     origin, name = p.origin(smartcard), alias_of(smartcard)
     reader = smartcard.address.controller if isinstance(smartcard.address, CcidAddress) else 0
-    tail = {"id": name, "bus": f"ccid{reader}.0"}
+    tail = {"id": name, "bus": f"{p.controller('ccid', reader)}.0"}
     if smartcard.mode == "passthrough":
         yield from host_end(smartcard, f"char{name}", p, origin=origin, spice="smartcard")
         props: dict[str, Any] = {"driver": "ccid-card-passthru", "chardev": f"char{name}"}

@@ -16,7 +16,7 @@ from domicile.domain.rules import disks
 from domicile.plan.facts import Planning
 
 # Families that count only what their owners did not name; the others count every device.
-_FREE = ("interface", "serial", "parallel", "console", "channel", "hostdev", "redirdev", "watchdog", "rng")
+_FREE = ("interface", "hostdev", "filesystem", "redirdev", "rng", "crypto")
 
 
 def assign(devices: DeviceLists, p: Planning) -> None:

@@ -159,7 +159,17 @@ def planning(domain: Domain, caps: Capabilities, host: Host, number: int) -> Pla
         found = controllers.get((kind, index))
         return found.model if found is not None else None
 
-    p.controller_model = model
+    usual = p.controller
+
+    def called(kind: str, index: int) -> str:
+        """Name a controller; those the chipset has built in are called as QEMU calls them."""
+        found = controllers.get((kind, index))
+        if (kind, index) == ("sata", 0) and p.q35:
+            return "ide"
+        given = found.alias.name if found is not None and found.alias is not None else ""
+        return given or usual(kind, index)
+
+    p.controller, p.controller_model = called, model
     p.audio = _audio(domain)
     given = getattr(domain.devices, "redirfilter", None)
     p.usb_filter = filter_words(given) if given is not None else None

@@ -138,7 +138,7 @@ class Completion(Facts):
 class Planning(Facts):
     """Facts, and what the rest of the machine tells a device about its place in it.
 
-    The callables answer by what the device names: a PCI bus by its index, a USB bus by its index, an alias by element.
+    The callables answer by what the device names: a PCI bus by its index, a controller's name by its kind and index, an alias by element.
     `usb_filter` says which USB devices may be redirected. `storage_numbers` tells, by the elements' ids, the numbers of SCSI devices of the host, which follow those of the disks.
     """
 
@@ -150,6 +150,7 @@ class Planning(Facts):
     audio: Callable[[int | None], str | None] = lambda _id: None
     origin: Callable[[Element], str] = lambda _element: ""
     floppy_boot: Callable[[int], int | None] = lambda _unit: None
+    controller: Callable[[str, int], str] = lambda kind, index: f"{kind}{index}" if kind != "usb" or index else "usb"
     controller_model: Callable[[str, int], str | None] = lambda _kind, _index: None
     backing: Backing = field(default_factory=Backing)
     usb_filter: str | None = None

@@ -40,6 +40,12 @@ def document(inside: str, machine: str = "pc") -> str:
         (DISK.format("<driver name='qemu' type='dir'/>"), ("'directory'", "'dir'")),
         (DISK.format("<driver name='qemu' type='fat'/>"), ("'fat'", "'dir'")),
         (LENT.format(0, "").replace("'scsi'>", "'pci'><driver name='kvm'/>"), ("'kvm'",)),
+        ("<sound model='ich6'><audio id='5'/></sound>", ("<sound>", "'5'")),
+        (
+            "<serial type='pty'><alias name='ua-x'/></serial><rng model='virtio'><backend model='random'/><alias name='ua-x'/></rng>",
+            ("ua-x",),
+        ),
+        ("<disk type='file' device='cdrom'><target dev='sda' bus='usb'/></disk>", ("'usb'",)),
     ],
 )
 def test_refused(core: Any, inside: str, named: tuple[str, ...]) -> None:
@@ -59,3 +65,18 @@ def test_refused(core: Any, inside: str, named: tuple[str, ...]) -> None:
 )
 def test_accepted(core: Any, inside: str) -> None:
     core.complete(document(inside))
+
+
+def test_devices_find_controllers_their_owner_named(core: Any) -> None:
+    named = WIDE.replace("/>", "><alias name='ua-wide'/></controller>")
+    serial = "<controller type='virtio-serial' index='0'><alias name='ua-ports'/></controller>"
+    usb = "<controller type='usb' index='0' model='nec-xhci'><alias name='ua-usb'/></controller>"
+    inside = named + serial + usb + DISK.format("") + "<channel type='pty'><target type='virtio'/></channel>"
+    inside += "<input type='tablet' bus='usb'/>"
+    text = " ".join(" ".join(each.words) for each in core.arguments(document(inside)))
+    assert all(f'"bus":"{name}.0"' in text for name in ("ua-wide", "ua-ports", "ua-usb"))
+
+
+def test_names_that_qemu_could_not_take_are_forgotten(core: Any) -> None:
+    given = DISK.format("<alias name='ua-no name'/>")
+    assert "ua-no" not in core.completed(document(given))

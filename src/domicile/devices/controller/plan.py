@@ -84,7 +84,7 @@ def _usb(controller: Controller, p: Planning) -> dict[str, Any] | None:
         props |= {"p2": controller.ports, "p3": controller.ports}
     if controller.master is not None:
         number = controller.index or 0
-        props |= {"masterbus": f"usb{number}.0" if number else "usb.0", "firstport": controller.master.startport}
+        props |= {"masterbus": f"{p.controller('usb', number)}.0", "firstport": controller.master.startport}
     return props
 
 

@@ -10,7 +10,6 @@ from domicile.devices.disk.model import Disk, DiskDriver
 from domicile.devices.disk.protocol import secret_object, storage
 from domicile.devices.disk.secret import Encryption
 from domicile.devices.disk.source import BackingStore, DataStore, DiskSource, MetadataCache, Reservations
-from domicile.devices.parts.bus import alias_of
 from domicile.plan.facts import Planning
 from domicile.plan.need import FdGroup, File, Need, OpenDevice
 from domicile.plan.qemu import NULL, Item, Keyed, Structured
@@ -127,7 +126,7 @@ class Chain:
         if layer.kind in ("file", "block"):
             file["aio"] = driver.io
         if source.reservations is not None and layer.top:
-            file["pr-manager"] = self._reservations(source.reservations)
+            file["pr-manager"] = self._reservations(source.reservations, f"{number}-storage")
         discards = {"discard": driver.discard, "detect-zeroes": zeroes(driver) if layer.top else None}
         own = (layer.readonly, discards, cache)
         shaped = self._shaped(layer, number)
@@ -194,12 +193,12 @@ class Chain:
         if path:
             self.items.append(File(path, writable=not layer.readonly, origin=self.origin))
 
-    def _reservations(self, wanted: Reservations) -> str:
+    def _reservations(self, wanted: Reservations, storage: str) -> str:
         if wanted.managed:
             name, state = MANAGED_RESERVATIONS, self.p.host.directories.state
             path: str | None = f"{state}/domain-{self.p.short_name}/{name}.sock"
         else:
-            name = f"pr-helper-{alias_of(self.disk)}"
+            name = f"pr-helper-{storage}"
             path = wanted.source.path if wanted.source is not None else None
         self.items.append(
             Structured("object", {"qom-type": "pr-manager-helper", "id": name, "path": path}, origin=self.origin)

@@ -7,6 +7,7 @@ import re
 from domicile.base.errors import NO_SOURCE, XML_ERROR
 from domicile.devices.disk.complete import UNITS, index_of
 from domicile.devices.disk.model import BUSES, Disk
+from domicile.devices.disk.plan import has_medium
 from domicile.devices.disk.source_checks import check_sources
 from domicile.devices.disk.tuning_checks import check_tuning
 from domicile.devices.parts.device import DriveAddress, UsbAddress
@@ -90,6 +91,8 @@ def _check_bus(disk: Disk, dev: str, bus: str, c: Completion) -> None:
             "scsi, virtio, usb" if c.s390 else "sata, scsi, virtio, usb",
             "@bus",
         )
+    if bus == "usb" and (disk.source is None or not has_medium(disk)) and disk.type != "volume":
+        c.problem(disk, f"disk '{dev}' on bus 'usb' is an empty drive, which that bus does not have", "a <source>")
     if disk.device == "lun" and bus not in ("scsi", "virtio"):
         c.problem(target, f"disk device='lun' is not possible for bus='{bus}'", "scsi, virtio", "@bus")
     address = disk.address

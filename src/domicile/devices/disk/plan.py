@@ -192,10 +192,10 @@ def _frontend(disk: Disk, driver: DiskDriver, bus: str, p: Planning) -> dict[str
     if bus == "ide":
         return {"driver": "ide-cd" if cd else "ide-hd", "bus": f"ide.{place.bus}", "unit": place.unit}
     if bus == "sata":
-        name = "ide" if p.q35 and place.controller == 0 else f"sata{place.controller}"
+        name = p.controller("sata", place.controller)
         return {"driver": "ide-cd" if cd else "ide-hd", "bus": f"{name}.{place.unit}"}
     kind = "scsi-block" if disk.device == "lun" else "scsi-cd" if cd else "scsi-hd"
-    props: dict[str, Any] = {"driver": kind, "bus": f"scsi{place.controller}.0"}
+    props: dict[str, Any] = {"driver": kind, "bus": f"{p.controller('scsi', place.controller)}.0"}
     if p.controller_model("scsi", place.controller) in NARROW:
         props["scsi-id"] = place.unit
     else:

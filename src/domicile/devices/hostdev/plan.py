@@ -130,7 +130,7 @@ def scsi_name(source: HostSource) -> str:
 def _scsi(hostdev: Hostdev, p: Planning) -> dict[str, Any]:
     name, place = alias_of(hostdev), is_drive(hostdev)
     props: dict[str, Any] = {"driver": "scsi-generic", "drive": _node(hostdev, p), "id": name}
-    props["bus"] = f"scsi{place.controller}.0"
+    props["bus"] = f"{p.controller('scsi', place.controller)}.0"
     if p.controller_model("scsi", place.controller) in NARROW:
         props["scsi-id"] = place.unit
     else:

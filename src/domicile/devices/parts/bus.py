@@ -35,10 +35,10 @@ def where(device: Device, planning: Planning) -> dict[str, Any]:
         slot, function = address.slot or 0, address.function or 0
         found["addr"] = f"{slot:#x}.{function:#x}" if function else f"{slot:#x}"
     elif isinstance(address, UsbAddress):
-        found["bus"] = f"usb{address.bus}.0" if address.bus else "usb.0"
+        found["bus"] = f"{planning.controller('usb', address.bus)}.0"
         found["port"] = address.port
     elif isinstance(address, VirtioSerialAddress):
-        found["bus"] = f"virtio-serial{address.controller}.{address.bus}"
+        found["bus"] = f"{planning.controller('virtio-serial', address.controller)}.{address.bus}"
         found["nr"] = address.port
     elif isinstance(address, CcwAddress):
         found["devno"] = f"{address.cssid or 0:x}.{address.ssid or 0:x}.{address.devno or 0:04x}"

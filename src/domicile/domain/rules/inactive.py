@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from domicile.devices.disk import Disk
 from domicile.devices.disk.complete import layers, sources
 from domicile.domain.domain import Domain
 
-_OWN = "ua-"
+_OWN = re.compile(r"ua-[a-zA-Z0-9_-]*")
 
 
 def forget_run(domain: Domain) -> None:
@@ -16,7 +18,7 @@ def forget_run(domain: Domain) -> None:
     if devices is None:
         return
     for device in devices.every():
-        if device.alias is not None and not device.alias.name.startswith(_OWN):
+        if device.alias is not None and not _OWN.fullmatch(device.alias.name):
             device.alias = None
     for disk in devices.of(Disk):
         disk.mirror = None

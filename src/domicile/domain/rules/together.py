@@ -16,6 +16,7 @@ from domicile.devices.input import Input
 from domicile.devices.interface import Interface
 from domicile.devices.parts import threads as mapped
 from domicile.devices.parts.chardev import wants_spice
+from domicile.devices.sound import Sound
 from domicile.domain.domain import Domain
 from domicile.domain.rules import scsi
 from domicile.domain.rules.checks import MAX_THREADS
@@ -38,6 +39,13 @@ def check(domain: Domain, c: Completion) -> None:
     graphics.check_together(displays, c)
     video.check_together(devices.of(video.Video), c)
     audio.check_together(devices.of(audio.Audio), c)
+    backends = {backend.id for backend in devices.of(audio.Audio)}
+    named = [(display.shape.tag, display.audio) for display in displays]
+    named += [(card.shape.tag, card.audio) for card in devices.of(Sound)]
+    for tag, reference in named:
+        if reference is not None and reference.id is not None and reference.id not in backends:
+            message = f"<{tag}> plays through the audio backend '{reference.id}', which is not there"
+            c.problem(reference, message, "the id of an <audio>", "@id")
     if not any(display.type == "spice" for display in displays):
         for backend in devices.of(audio.Audio):
             if backend.type == "spice":
@@ -52,6 +60,7 @@ def check(domain: Domain, c: Completion) -> None:
     tpm.check_together(devices.of(tpm.Tpm), c)
     _spice(domain, any(display.type == "spice" for display in displays), c)
     _inputs(domain, c)
+    _names(domain, c)
     _shared_memory(domain, c)
     for console in devices.of(Console)[1:]:
         if mirrors(console):
@@ -118,6 +127,18 @@ def _shared_memory(domain: Domain, c: Completion) -> None:
         if interface.type == "vhostuser" and interface.backend is not None and interface.backend.type == "passt":
             message = "an 'interface' that passt serves by vhost-user needs memory that is shared"
             c.problem(interface, message, _SHARED, "@type")
+
+
+def _names(domain: Domain, c: Completion) -> None:
+    """Find names of the owner's own that two devices have."""
+    assert domain.devices is not None
+    seen: set[str] = set()
+    for device in domain.devices.every():
+        name = device.alias.name if device.alias is not None else ""
+        mirror = isinstance(device, Console) and mirrors(device)
+        if name and name in seen and not mirror:
+            c.problem(device, f"the alias '{name}' is used for more than one device", "each alias once", "alias/@name")
+        seen.add(name)
 
 
 def _inputs(domain: Domain, c: Completion) -> None:
