@@ -74,9 +74,9 @@ class ServerConnection:
         self._reader.limit = value
 
     @property
-    def partial(self) -> bool:
-        """Whether a message has begun that is not complete yet."""
-        return self._reader.partial
+    def rest(self) -> bytearray:
+        """What came of a message that is not complete yet; always the same object."""
+        return self._reader.rest
 
     def descriptors(self, fds: list[int]) -> None:
         """Take descriptors; the bytes they came with are received next."""

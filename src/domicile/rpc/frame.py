@@ -79,20 +79,16 @@ class FrameReader:
     """Cuts a byte stream into frames; holds at most one unfinished message of at most `limit` bytes.
 
     Descriptors that came are added to `descriptors` before the bytes they came with are fed; a message that announces
-    some is complete once they are there. Those of no message stay in `descriptors`.
+    some is complete once they are there. Those of no message stay in `descriptors`. `rest` is what came of a message that
+    is not complete yet, always the same object.
     """
 
-    __slots__ = ("_rest", "descriptors", "limit")
+    __slots__ = ("descriptors", "limit", "rest")
 
     def __init__(self, limit: int = MESSAGE_MAX) -> None:
         self.limit = limit
         self.descriptors: list[int] = []
-        self._rest = bytearray()
-
-    @property
-    def partial(self) -> bool:
-        """Whether a message has begun that is not complete yet."""
-        return bool(self._rest)
+        self.rest = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes and return the messages they complete.
@@ -100,7 +96,7 @@ class FrameReader:
         Raises: ProtocolError for a length or a type that cannot be; the reader is of no use afterwards, and all
             descriptors are in `descriptors`.
         """
-        rest = self._rest
+        rest = self.rest
         if rest:
             rest += data
             if len(rest) < 4 or (rest[:4] >= _LEAST and len(rest) < int.from_bytes(rest[:4], "big") <= self.limit):
@@ -108,42 +104,38 @@ class FrameReader:
             data = bytes(rest)
             rest.clear()
         frames: list[Frame] = []
+        start, size = 0, len(data)
         try:
-            self._cut(data, frames)
+            while size - start >= 4:
+                if size - start >= 28:
+                    length, program, version, procedure, kind, serial, status = _unpack_header(data, start)
+                else:
+                    length, kind = int.from_bytes(data[start : start + 4], "big"), 0
+                if not 28 <= length <= self.limit or kind > 6:
+                    raise ProtocolError(
+                        f"a message of {length} bytes and type {kind}; lengths are 28 to {self.limit}, types 0 to 6"
+                    )
+                end = start + length
+                if end > size:
+                    break
+                if kind in _WITH_FDS:
+                    count = self._announced(data, start, length)
+                    if end + count > size:
+                        break
+                    head = program, version, procedure, kind, serial, status
+                    frames.append(Frame(*head, data[start + 32 : end], self._take(count)))
+                    start = end + count
+                    continue
+                frames.append(Frame(program, version, procedure, kind, serial, status, data[start + 28 : end]))
+                start = end
+            if start < size:
+                rest += data[start:]
+            if len(self.descriptors) > (FDS_MAX if rest else 0):
+                raise ProtocolError(f"{len(self.descriptors)} descriptors that no message announced")
         except ProtocolError:
             self.descriptors.extend(fd for one in frames for fd in one.fds)
             raise
         return frames
-
-    def _cut(self, data: bytes, frames: list[Frame]) -> None:
-        rest = self._rest
-        start, size = 0, len(data)
-        while size - start >= 4:
-            if size - start >= 28:
-                length, program, version, procedure, kind, serial, status = _unpack_header(data, start)
-            else:
-                length, kind = int.from_bytes(data[start : start + 4], "big"), 0
-            if not 28 <= length <= self.limit or kind > 6:
-                raise ProtocolError(
-                    f"a message of {length} bytes and type {kind}; lengths are 28 to {self.limit}, types 0 to 6"
-                )
-            end = start + length
-            if end > size:
-                break
-            if kind in _WITH_FDS:
-                count = self._announced(data, start, length)
-                if end + count > size:
-                    break
-                head = program, version, procedure, kind, serial, status
-                frames.append(Frame(*head, data[start + 32 : end], self._take(count)))
-                start = end + count
-                continue
-            frames.append(Frame(program, version, procedure, kind, serial, status, data[start + 28 : end]))
-            start = end
-        if start < size:
-            rest += data[start:]
-        if len(self.descriptors) > (FDS_MAX if rest else 0):
-            raise ProtocolError(f"{len(self.descriptors)} descriptors that no message announced")
 
     @staticmethod
     def _announced(data: bytes, start: int, length: int) -> int:

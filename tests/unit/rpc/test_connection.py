@@ -123,7 +123,7 @@ def test_descriptors_come_with_the_message_that_announces_them() -> None:
     reader.descriptors.append(8)
     (one,) = reader.feed(b"\0")
     assert (one.payload, one.fds) == (b"abcd", (7, 8))
-    assert not reader.partial
+    assert not reader.rest
     reader.descriptors.append(9)
     got = reader.feed(files(0) + files(1, b"") + b"\0" + files(0, serial=6))
     assert [(one.serial, one.fds) for one in got] == [(5, ()), (5, (9,)), (6, ())]

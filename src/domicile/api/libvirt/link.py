@@ -32,12 +32,38 @@ _ADMITTED = b"\1"
 class Link(asyncio.Protocol, Generic[C]):
     """A connection that keeps its client's pace."""
 
+    __slots__ = (
+        "_after",
+        "_drained",
+        "_half",
+        "_heard",
+        "_loop",
+        "_out",
+        "_out_size",
+        "_paused",
+        "_pings",
+        "_rest",
+        "_stuck",
+        "_timer",
+        "_transport",
+        "_wire",
+        "_writable",
+        "closed",
+        "context",
+        "door",
+        "keepalive",
+        "limits",
+        "peer",
+        "server",
+    )
+
     def __init__(self, server: Server[C], door: Door) -> None:
         self.server, self.context, self.limits, self.door = server, server.context, server.limits, door
         self.closed = False
         self.keepalive = False
         self.peer = Peer()
         self._wire = ServerConnection(self.limits.unopened_message)
+        self._rest = self._wire.rest
         self._out: list[bytes] | None = None
         self._out_size = 0
         self._paused: set[object] = set()
@@ -119,7 +145,7 @@ class Link(asyncio.Protocol, Generic[C]):
         except ProtocolError as fault:
             self.drop(fault.message)
             return
-        if not self._wire.partial:
+        if not self._rest:
             self._half = 0.0
         elif frames or not self._half:
             self._half = self._heard

@@ -42,6 +42,8 @@ _BEFORE_OPEN = _BEFORE_LOGIN | {(_REMOTE, number) for number in (_OPEN, 2, 60)}
 class Session(Link[C]):
     """One client's calls."""
 
+    __slots__ = ("_entries", "_running", "_streams", "_waiting", "authenticated", "login", "opened", "read_only")
+
     def __init__(self, server: Server[C], door: Door) -> None:
         super().__init__(server, door)
         self.read_only, self.opened = door.read_only, False
@@ -108,11 +110,17 @@ class Session(Link[C]):
             self._other(call)
             return
         entry = self._entries.get((call.program, call.procedure))
-        refusal = self._refusal(call, entry)
-        if refusal is not None or entry is None:
-            close_all(call.fds)
-            self.send(error_frame(call, refusal or _unknown(call)))
-            return
+        if (
+            entry is None
+            or entry.version != call.version
+            or not (self.opened and self.authenticated)
+            or (self.read_only and not entry.read_only)
+        ):
+            refusal = self._refusal(call, entry)
+            if refusal is not None or entry is None:
+                close_all(call.fds)
+                self.send(error_frame(call, refusal or _unknown(call)))
+                return
         stream: Stream | None = None
         try:
             args = entry.unpack(call.payload)
@@ -129,10 +137,11 @@ class Session(Link[C]):
                 task.add_done_callback(self._ended)
                 return
             result = entry.function(self, *args)
-            self._result(call, entry, stream, result)
+            self._reply(call, entry, result, stream)
         except Exception as fault:
             self._refuse(call, entry, stream, fault)
-        close_all(call.fds)
+        if call.fds:
+            close_all(call.fds)
 
     def _stream(self, call: Frame) -> Stream:
         if len(self._streams) >= self.limits.streams or call.serial in self._streams:
@@ -156,29 +165,17 @@ class Session(Link[C]):
     async def _answer(self, call: Frame, entry: Entry, stream: Stream | None, args: tuple[Any, ...]) -> None:
         try:
             result = await entry.function(self, *args)
-            self._result(call, entry, stream, result)
+            self._reply(call, entry, result, stream)
         except Exception as fault:
             self._refuse(call, entry, stream, fault)
         finally:
             close_all(call.fds)
 
-    def _result(self, call: Frame, entry: Entry, stream: Stream | None, result: Any) -> None:
+    def _reply(self, call: Frame, entry: Entry, result: Any, stream: Stream | None) -> None:
         if type(result) is WithFiles:
-            try:
-                payload = entry.pack(result.result)
-            except Exception:
-                close_all(result.fds)
-                raise
-            if self.door.local:
-                self.send_with(reply_with_descriptors(call, payload, len(result.fds)), result.fds)
-                return
-            close_all(result.fds)
-            error = "descriptors travel on unix sockets only; connect on the host itself"
-            self.send(error_frame(call, errors.remote_error(NO_SUPPORT, FROM_RPC, error)))
+            self._reply_with_files(call, entry, result)
             return
-        self._reply(call, result if type(result) is Encoded else entry.pack(result), stream)
-
-    def _reply(self, call: Frame, payload: bytes, stream: Stream | None) -> None:
+        payload = result if type(result) is Encoded else entry.pack(result)
         if not self.opened and call.procedure == _OPEN and call.program == _REMOTE:
             self._open()
         if len(payload) > f.MESSAGE_MAX - f.HEADER_SIZE:
@@ -190,6 +187,19 @@ class Session(Link[C]):
         self.send(reply_frame(call, payload))
         if stream is not None and not self.closed:
             stream.start()
+
+    def _reply_with_files(self, call: Frame, entry: Entry, result: WithFiles) -> None:
+        try:
+            payload = entry.pack(result.result)
+        except Exception:
+            close_all(result.fds)
+            raise
+        if self.door.local:
+            self.send_with(reply_with_descriptors(call, payload, len(result.fds)), result.fds)
+            return
+        close_all(result.fds)
+        error = "descriptors travel on unix sockets only; connect on the host itself"
+        self.send(error_frame(call, errors.remote_error(NO_SUPPORT, FROM_RPC, error)))
 
     def _refuse(self, call: Frame, entry: Entry, stream: Stream | None, fault: Exception) -> None:
         self.send(error_frame(call, errors.of_exception(fault, entry.stub.name)))

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 from collections import deque
 from typing import Any, Protocol
 
@@ -19,7 +20,18 @@ _BUFFERS = 64
 """Buffers given to the kernel at once."""
 _WIDTH = array.array("i").itemsize
 _ROOM = socket.CMSG_SPACE(32 * _WIDTH)
+_CLOSED_BY_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 """Room for the descriptors that may come with one read; the kernel closes what is beyond."""
+
+
+_buffers = threading.local()
+"""Where each thread's loop reads into; what came is copied out at once."""
+
+
+def _buffer() -> memoryview[Any]:
+    if not hasattr(_buffers, "view"):
+        _buffers.view = memoryview(bytearray(_CHUNK))
+    return _buffers.view  # type: ignore[no-any-return]
 
 
 class Carried(Protocol):
@@ -41,6 +53,7 @@ class SocketTransport(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._sock, self._protocol, self.descriptors = sock, protocol, descriptors
         self._fd = sock.fileno()
+        self._buffers = (_buffer(),)
         self._waiting: deque[memoryview[Any] | int] = deque()
         self._size = 0
         self._high, self._low = 65_536, 16_384
@@ -82,7 +95,8 @@ class SocketTransport(asyncio.Transport):
     def _receive(self) -> bytes:
         if not self.descriptors:
             return self._sock.recv(_CHUNK)
-        data, ancillary, _, _ = self._sock.recvmsg(_CHUNK, _ROOM, socket.MSG_CMSG_CLOEXEC)
+        size, ancillary, _, _ = self._sock.recvmsg_into(self._buffers, _ROOM, _CLOSED_BY_EXEC)
+        data = bytes(self._buffers[0][:size])
         if ancillary:
             fds = array.array("i")
             for level, kind, content in ancillary:
