@@ -91,7 +91,7 @@ def test_contradictions_are_refused(core: Any, given: str, named: str) -> None:
 def test_an_image_named_is_recognised_and_keeps_its_own_variables(core: Any) -> None:
     inner = "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader><nvram>/srv/vars</nvram>"
     os = core.complete(guest(inner, firmware="")).domain.os
-    assert (os.firmware, os.nvram.path, os.nvram.template) == ("efi", "/srv/vars", "/usr/share/OVMF/OVMF_VARS_4M.fd")
+    assert (os.firmware, os.nvram.path, os.nvram.template) == (None, "/srv/vars", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 
 
 def test_an_unknown_image_is_left_alone(core: Any) -> None:

@@ -46,18 +46,19 @@ def _by_hand(domain: Domain, os: Os, loader: Loader, c: Completion) -> None:
     """Complete an image that is named: by its description where there is one."""
     if loader.type is None:
         c.default(loader, "type", "rom", "the usual way to show an image", "呈现映像的通常方式")
-    for kind in ("efi", "bios"):
-        found = next(_matching(domain, os, kind, c), None)
-        if found is not None:
-            c.default(os, "firmware", kind, "what the image named is", "所指映像的种类")
-            _take(domain, os, found, c)
-            return
+    described = ((kind, next(_matching(domain, os, kind, c), None)) for kind in ("efi", "bios"))
+    kind, found = next(((kind, found) for kind, found in described if found is not None), ("", None))
+    if found is not None and c.host.libvirt >= (9, 2):
+        c.default(os, "firmware", kind, "what the image named is", "所指映像的种类")
+        _take(domain, os, found, c)
+        return
     if os.firmware_features is not None and os.firmware_features.feature:
         what = f"element 'feature' of 'firmware' stands beside the <loader> '{loader.path}', of which nothing is known"
         c.problem(os.firmware_features, what, "an image that a description names, or firmware='efi'")
     if loader.format is None:
         _format(loader, "format", "raw", ("the usual format", "通常的格式"), c)
-    template = OLD_PAIRS.get(loader.path or "")
+    # Older releases take an image that is named as it is, whatever its description says; its variables must come from somewhere.
+    template = OLD_PAIRS.get(loader.path or "") or (found.template if found is not None else None)
     if template and _keeps_variables(loader) and (os.nvram is None or (os.nvram.local and not os.nvram.template)):
         if os.nvram is None:
             os.nvram = Nvram()
