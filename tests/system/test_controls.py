@@ -156,3 +156,20 @@ def test_a_guest_ends_with_the_connection_that_started_it(vm: Any) -> None:
     vm.virsh("start", "vm", "--autodestroy")
     vm.wait_state("vm", "shut off")
     wait_until("QEMU to end", lambda: not vm.guests())
+
+
+def test_a_crash_leaves_a_core_dump(daemon: Any, guest: Any) -> None:
+    xml = document(guest.boot_sector).replace("<devices>", "<on_crash>coredump-restart</on_crash><devices>")
+    daemon.define(xml)
+    console = daemon.start_listening("vm")
+    console.expect(guest.boot_greeting)
+    console.send("C")
+    console.expect(guest.boot_greeting)
+    assert daemon.state("vm") == "running"
+    (dump,) = (daemon.root / "lib/dump").iterdir()
+    assert dump.read_bytes()[:4] == b"\x7fELF" and not list(dump.parent.glob(".*"))
+    daemon.virsh("set-lifecycle-action", "vm", "crash", "coredump-destroy", "--live")
+    console.send("C")
+    daemon.wait_state("vm", "shut off")
+    assert daemon.virsh("domstate", "vm", "--reason").stdout.strip() == "shut off (crashed)"
+    assert len(list(dump.parent.iterdir())) == 2

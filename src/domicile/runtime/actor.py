@@ -11,9 +11,9 @@ import itertools
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import structlog
 
@@ -24,7 +24,8 @@ from domicile.qemu.launch import connect
 from domicile.qemu.monitor import DEADLINE, Event, Monitor
 from domicile.qemu.process import Process
 from domicile.runtime import lifecycle, record
-from domicile.runtime.lifecycle import Condition, Note, Quit, Restart, Say, SayRebooted
+from domicile.runtime.event import Dumper, Listener, MachineEvent, no_dump
+from domicile.runtime.lifecycle import Condition, CoreDump, Note, Quit, Restart, Say, SayRebooted
 from domicile.runtime.record import Record
 from domicile.runtime.states import Running, State
 
@@ -35,26 +36,6 @@ KILL_GRACE = 10.0
 #: Seconds the last words of a monitor may take to arrive after its process ended.
 _LAST_WORDS = 1.0
 _RECONNECT = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-
-
-@dataclass(frozen=True, slots=True)
-class MachineEvent:
-    """Something that happened to a machine, told after its state changed.
-
-    ``lifecycle`` has libvirt's `event` and `detail`; ``reboot`` has neither; ``qemu`` is one of QEMU's own, as it came;
-    ``job`` is a long operation's end: its number as `event`, the milliseconds it took as `detail`, its amounts as `data`.
-    """
-
-    machine: Actor
-    kind: Literal["lifecycle", "reboot", "qemu", "job"]
-    event: int = 0
-    detail: int = 0
-    name: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    at: float = 0.0
-
-
-Listener = Callable[[MachineEvent], None]
 
 
 class _Ended:
@@ -74,7 +55,9 @@ Message = Event | _Ended | _Lost | _Found | Callable[[], None]
 
 
 class Actor:
-    """The inside of a machine: process, monitor, mailbox and state."""
+    """The inside of a machine: process, monitor, mailbox and state. `dumper` writes the guest's memory down after a crash."""
+
+    dumper: Dumper = staticmethod(no_dump)
 
     def __init__(self, known: Record, process: Process, host: Host, listener: Listener) -> None:
         self._record = known
@@ -279,6 +262,8 @@ class Actor:
                     self._child("quit", self._end(kill=True))
                 case Restart():
                     self._child("restart", self._restart())
+                case CoreDump(then):
+                    self._child("core dump", self._dump(then))
                 case Note(text):
                     log.warning(text, domain=self.name)
 
@@ -305,6 +290,11 @@ class Actor:
                 log.warning("machine task failed", domain=self.name, task=what, reason=error.message)
         except Exception:
             log.exception("machine task failed", domain=self.name, task=what)
+
+    async def _dump(self, then: Quit | Restart) -> None:
+        """Have the guest's memory written down by whoever does that here, and go on whatever comes of it."""
+        await self._guarded("core dump", self.dumper(self))
+        await (self._end(kill=True) if isinstance(then, Quit) else self._restart())
 
     async def _restart(self) -> None:
         """Reset the hardware and, once that happened, let it run."""

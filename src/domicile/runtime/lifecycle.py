@@ -78,13 +78,20 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class CoreDump:
+    """Write the guest's memory down; then do what follows."""
+
+    then: Quit | Restart
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Write something into the log."""
 
     text: str
 
 
-Effect = Say | SayRebooted | Quit | Restart | Note
+Effect = Say | SayRebooted | Quit | Restart | CoreDump | Note
 Outcome = tuple[Condition, tuple[Effect, ...]]
 
 
@@ -169,16 +176,14 @@ def _shutdown(now: Condition, policy: Policy, data: Mapping[str, Any]) -> Outcom
 
 
 def _obey(then: Condition, action: str, said: tuple[Effect, ...], off: Shutoff, run: Running) -> Outcome:
-    if action.startswith("coredump-"):
-        said += (Note(f"a core dump was asked for by {action}, which is not made yet"),)
-        action = action.removeprefix("coredump-")
+    dump, action = action.startswith("coredump-"), action.removeprefix("coredump-")
     if action in ("restart", "rename-restart"):
-        return replace(then, run=run), (*said, Restart())
+        return replace(then, run=run), (*said, CoreDump(Restart()) if dump else Restart())
     if action == "preserve":
         if then.state is State.SHUTDOWN:
             then = then.to(State.PAUSED, Paused.SHUTTING_DOWN)
         return then, said
-    return replace(then, off=off), (*said, Quit())
+    return replace(then, off=off), (*said, CoreDump(Quit()) if dump else Quit())
 
 
 def _reset(now: Condition, policy: Policy, data: Mapping[str, Any]) -> Outcome:

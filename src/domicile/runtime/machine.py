@@ -13,7 +13,8 @@ from typing import Any
 
 from domicile.base.errors import DeadlineExceeded, OutcomeUnknown, WrongState
 from domicile.qemu.monitor import DEADLINE
-from domicile.runtime.actor import Actor, Listener, MachineEvent
+from domicile.runtime.actor import Actor
+from domicile.runtime.event import Listener, MachineEvent
 from domicile.runtime.job import Job, Operation
 from domicile.runtime.save import settle
 from domicile.runtime.states import Paused, Running, Shutoff, State

@@ -14,6 +14,7 @@ import structlog
 from domicile.base.errors import DomicileError
 from domicile.host.fulfil import Host
 from domicile.qemu.process import Process
+from domicile.runtime.event import Dumper, no_dump
 from domicile.runtime.machine import Listener, Machine
 from domicile.runtime.record import Record, forget, recorded
 
@@ -22,7 +23,9 @@ log = structlog.get_logger(__name__)
 PATIENCE = 2.0
 
 
-async def reattach(record: Record, host: Host, listener: Listener, deadline: float = PATIENCE) -> Machine | None:
+async def reattach(
+    record: Record, host: Host, listener: Listener, deadline: float = PATIENCE, dumper: Dumper = no_dump
+) -> Machine | None:
     """Take over a machine an earlier daemon started; None where its process is gone, and then nothing is left of it.
 
     A QEMU that does not answer is taken over all the same, with the state last known. What the guest did meanwhile
@@ -35,6 +38,7 @@ async def reattach(record: Record, host: Host, listener: Listener, deadline: flo
         forget(Path(record.directory))
         return None
     machine = Machine(record, process, host, listener)
+    machine.dumper = dumper
     machine.begin()
     try:
         await machine.contact(deadline)

@@ -23,6 +23,7 @@ from domicile.plan.qemu import Command
 from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
 from domicile.qemu.monitor import Monitor
 from domicile.runtime import record
+from domicile.runtime.event import Dumper, no_dump
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.machine import Listener, Machine
 from domicile.runtime.record import Record
@@ -62,6 +63,7 @@ class MachineSpec:
     env: Mapping[str, str] | None = None
     commands: Sequence[Command] = ()
     incoming: Incoming | None = None
+    dumper: Dumper = no_dump
 
 
 async def start(
@@ -108,6 +110,7 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         given.hand_over()
         known.write()
         machine = Machine(known, launched.process, host, listener)
+        machine.dumper = spec.dumper
         monitor = machine.new_monitor()
         undo.push("close the monitor", monitor.close)
         stored = tasks.spawn(f"record of {spec.name}", keep(known)) if keep is not None else None

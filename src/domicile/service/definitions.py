@@ -152,6 +152,9 @@ class Definitions:
                 await asyncio.to_thread(launching.remove_variables, variables)
             await service.work.brief(service.store.undefine, entry.uuid, author, why)
             entry.head, entry.stored, entry.autostart = 0, None, False
+            if entry.autostart_once:
+                await asyncio.to_thread(launching.mark, service.paths.starts_once, entry.uuid, on=False)
+                entry.autostart_once = False
             service.texts.drop(entry.uuid)
             if not entry.active:
                 service.registry.remove(entry)
@@ -226,6 +229,14 @@ class Definitions:
         await service.in_store(service.store.set_autostart, entry.uuid, on)
         entry.autostart = on
         await service.log("autostart", author, entry, on=on)
+
+    async def set_autostart_once(self, entry: Entry, on: bool, author: Author) -> None:
+        """Say whether a domain starts with the host the next time it boots, and only then. Raises: WrongState, HostFailure."""
+        if not entry.persistent:
+            raise WrongState("cannot set autostart for transient domain")
+        await asyncio.to_thread(launching.mark, self._service.paths.starts_once, entry.uuid, on=on)
+        entry.autostart_once = on
+        await self._service.log("autostart-once", author, entry, on=on)
 
     async def set_text(
         self, entry: Entry, kind: str, value: str | None, author: Author, *, live: bool, config: bool

@@ -57,6 +57,7 @@ class Entry:
     name: str
     head: int = 0
     autostart: bool = False
+    autostart_once: bool = False
     id: int = -1
     state: int = SHUTOFF
     reason: int = 0

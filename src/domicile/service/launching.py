@@ -88,3 +88,20 @@ def reset_variables(domain: Domain) -> None:
     if not nvram.template:
         raise Unsupported(f"os/nvram: '{path}' has no template that it could be made from again")
     remove_variables(path)
+
+
+def mark(directory: Path, name: str, *, on: bool) -> None:
+    """Make a mark, or take it away. Raises: HostFailure."""
+    try:
+        if on:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (directory / name).touch(mode=0o600)
+        else:
+            (directory / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise HostFailure(f"{directory / name}: {error.strerror}") from error
+
+
+def marks(directory: Path) -> set[str]:
+    """List the marks that were made."""
+    return {path.name for path in directory.iterdir()} if directory.is_dir() else set()

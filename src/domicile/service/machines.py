@@ -145,7 +145,7 @@ class Machines:
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
             env=launching.environment(service.paths.machines) | own_variables(domain), commands=render.commands(plan.items),
-            incoming=incoming,
+            incoming=incoming, dumper=service.saves.dump_crashed,
         )  # fmt: skip
         try:
             claim = await service.in_store(service.store.claim, entry.uuid, self.host)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-from domicile.base.errors import FROM_NONE, HostFailure
+from domicile.base.errors import FROM_NONE, OPERATION_FAILED, HostFailure
 from domicile.host import inspect
 
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -91,14 +91,15 @@ def memory_stats(cell: int) -> dict[str, int]:
 
 
 def free_pages(cell: int, size_kib: int) -> int:
-    """Count the free pages of a size on a NUMA node; none of a size that the host does not have."""
+    """Count the free pages of a size on a NUMA node. Raises: HostFailure for a size that the host does not have."""
     if size_kib == inspect.page_size() // 1024:
         return memory_stats(cell)["free"] // size_kib
     path = _NODES / f"node{cell}/hugepages/hugepages-{size_kib}kB/free_hugepages"
     try:
         return int(path.read_text())
-    except OSError:
-        return 0
+    except OSError as error:
+        what = f"page size {size_kib} is not available on node {cell}"
+        raise HostFailure(what, code=OPERATION_FAILED, domain=FROM_NONE) from error
 
 
 def cpu_stats(cpu: int) -> dict[str, int] | None:

@@ -66,6 +66,16 @@ class Paths:
         return self.state / "network"
 
     @property
+    def starts_once(self) -> Path:
+        """A file for each domain that starts with the host's next boot alone."""
+        return self.state / "autostart-once"
+
+    @property
+    def dumps(self) -> Path:
+        """Memory of guests that crashed."""
+        return self.state / "dump"
+
+    @property
     def machines(self) -> Path:
         """A directory for each running machine."""
         return self.run / "machine"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -231,6 +232,17 @@ class Saves:
                         await machine.go_on(Running.UNPAUSED)
                     machine.note(unfinished=None)
         service.machines.done("dump", entry, author, path=path)
+
+    async def dump_crashed(self, machine: Machine) -> None:
+        """Write the memory of a guest that has crashed where its owner will look for it. Raises: as `dump` does."""
+        when = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+        directory = self._service.paths.dumps
+        await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
+        path = directory / f"{machine.id}-{machine.name.replace('/', '_')[:80]}-{when}"
+        async with machine.working(Operation.DUMP) as job:
+            await writing(machine, str(path), job, Paused.DUMP, Running.UNPAUSED, live=True, memory=True)
+            machine.note(unfinished=None)
+        log.warning("the memory of a crashed guest was written down", domain=machine.name, path=str(path))
 
     def abort(self, entry: Entry) -> None:
         """End the long operation under way. Raises: WrongState where there is none."""

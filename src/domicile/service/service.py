@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from domicile.base.errors import INTERNAL_ERROR, WrongState
+from domicile.devices.channel import Channel
 from domicile.domain import document
 from domicile.domain.domain import Domain
 from domicile.host.fulfil import Host as HostResources
@@ -226,6 +227,27 @@ class Service:
         if path is None:
             raise WrongState(f"cannot find character device {device or '(null)'}", code=INTERNAL_ERROR)
         return self.consoles.open(path, force=force)
+
+    def open_channel(self, entry: Entry, name: str | None = None, force: bool = False) -> Console:
+        """Open a domain's channel by its alias or its target's name, the first where none is named.
+
+        Raises:
+            WrongState: it does not run, or has no such channel.
+            Conflict: somebody else has it open.
+        """
+        if entry.machine is None or entry.live is None:
+            raise WrongState("domain is not running")
+        devices = self.domain(entry).devices
+        for channel in devices.of(Channel) if devices is not None else []:
+            alias = channel.alias.name if channel.alias is not None else None
+            if name is None or name in (alias, getattr(channel.target, "name", None)):
+                path = channel.source[0].path if channel.source else None
+                if channel.type not in ("unix", "pty") or path is None:
+                    raise WrongState(
+                        f"channel {alias} is of type '{channel.type}'; unix and pty can be opened", code=INTERNAL_ERROR
+                    )
+                return self.consoles.open(path, force=force)
+        raise WrongState(f"cannot find channel {name or '(null)'}", code=INTERNAL_ERROR)
 
     # The daemon's life.
 

@@ -35,6 +35,10 @@ class Takeover:
     async def reattach(self) -> None:
         """Take over every machine an earlier daemon left running, all at once."""
         service = self._service
+        for uuid in await asyncio.to_thread(launching.marks, service.paths.starts_once):
+            entry = service.registry.get(uuid)
+            if entry is not None:
+                entry.autostart_once = True
         await service.in_store(service.store.register_host, self._service.machines.host)
         records = await service.in_store(service.store.get_machines, self._service.machines.host)
         for claim in await service.in_store(service.store.claims_held_by, self._service.machines.host):
@@ -69,7 +73,9 @@ class Takeover:
         service.registry.run(entry, record.id)
         entry.state, entry.reason, entry.since = record.state, record.reason, record.since
         try:
-            machine = await finding.reattach(record, service.resources, self._service.machines.listener(entry))
+            machine = await finding.reattach(
+                record, service.resources, service.machines.listener(entry), dumper=service.saves.dump_crashed
+            )
         except DomicileError as error:
             log.error("machine cannot be taken over", domain=record.name, reason=error.message)
             machine = None
@@ -93,8 +99,12 @@ class Takeover:
         await self._service.networks.autostart()
         if not await asyncio.to_thread(launching.first_of_boot, self._service.paths.run / "autostarted"):
             return
-        for entry in self._service.registry:
-            if entry.autostart and not entry.active:
+        for entry in list(self._service.registry):
+            once = entry.autostart_once
+            if once:
+                # Before the start: whatever becomes of it, it was this boot's.
+                await self._service.definitions.set_autostart_once(entry, False, author)
+            if (entry.autostart or once) and not entry.active:
                 try:
                     await self._service.start(entry, author)
                 except DomicileError as error:

@@ -101,3 +101,17 @@ async def set_autostart(conn: Session[Service], dom: Domain, autostart: int) -> 
     if not entry.persistent:
         raise WrongState("cannot set autostart for transient domain")
     await conn.context.set_autostart(entry, bool(autostart), author(conn, "autostart"))
+
+
+@handlers.handle(domain.domain_get_autostart_once)
+def get_autostart_once(conn: Session[Service], dom: Domain) -> int:
+    """Say whether the daemon starts it by itself at the host's next boot alone."""
+    return int(entry_of(conn, dom).autostart_once)
+
+
+@handlers.handle(domain.domain_set_autostart_once)
+async def set_autostart_once(conn: Session[Service], dom: Domain, autostart: int) -> None:
+    """Say whether the daemon shall start it by itself at the host's next boot alone."""
+    entry = entry_of(conn, dom)
+    who = author(conn, "autostart --once")
+    await conn.context.definitions.set_autostart_once(entry, bool(autostart), who)

@@ -33,6 +33,14 @@ def open_console(conn: Session[Service], stream: Stream, dom: Domain, device: st
     _carry(stream, conn.context.open_console(entry, device, force=bool(flags & _FORCE)))
 
 
+@handlers.handle_stream(domain_device.domain_open_channel)
+def open_channel(conn: Session[Service], stream: Stream, dom: Domain, name: str | None, flags: int) -> None:
+    """Open a channel; by force, whoever has it open loses it."""
+    known(flags, _FORCE, "domain_open_channel")
+    entry, _ = machine_of(conn, dom)
+    _carry(stream, conn.context.open_channel(entry, name, force=bool(flags & _FORCE)))
+
+
 def _carry(stream: Stream, console: Console) -> None:
     stream.on_close(console.close)
     stream.serve(_to_client(stream, console))

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from domicile.api.libvirt.flags import known
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import FROM_NONE, INTERNAL_ERROR, DomicileError, InvalidRequest
+from domicile.host import memory as host_memory
 from domicile.rpc.calls import node as calls
 from domicile.rpc.records import NamedCount, NodeInfo
 from domicile.rpc.types import TypedParam
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 _ALL = -1
+# Source: virNodeAllocPagesFlags: set the number instead of adding to it.
+_SET = 1
+_SLEEPS = {0: "Suspend-to-RAM", 1: "Suspend-to-Disk", 2: "Hybrid-Suspend"}
 
 
 @handlers.handle(calls.node_get_info)
@@ -112,3 +117,42 @@ def get_memory_parameters(conn: Session[Service], nparams: int, flags: int) -> t
     if nparams == 0:
         return [], len(found)
     return [TypedParam(name, type, value) for name, type, value in found[:nparams]], 0
+
+
+@handlers.handle(calls.node_set_memory_parameters)
+async def set_memory_parameters(conn: Session[Service], params: list[TypedParam], flags: int) -> None:
+    """Change the settings of the kernel's page merging."""
+    known(flags, 0, "node_set_memory_parameters")
+    given = {param.field: param.value for param in params}
+    await asyncio.to_thread(host_memory.tune, given)
+
+
+@handlers.handle(calls.node_alloc_pages)
+async def alloc_pages(
+    conn: Session[Service],
+    page_sizes: list[int],
+    page_counts: list[int],
+    start_cell: int,
+    cell_count: int,
+    flags: int,
+) -> int:
+    """Reserve huge pages, so many or so many more, on NUMA nodes; say for how many that was done."""
+    known(flags, _SET, "node_alloc_pages")
+    if len(page_sizes) != len(page_counts):
+        raise InvalidRequest(
+            f"{len(page_sizes)} sizes of pages stand beside {len(page_counts)} counts", domain=FROM_NONE
+        )
+    cells = [None] if start_cell == _ALL else [*_cells(start_cell, cell_count)]
+    done = 0
+    for cell in cells:
+        for size, count in zip(page_sizes, page_counts, strict=True):
+            await asyncio.to_thread(host_memory.reserve, cell, size, count, add=not flags & _SET)
+            done += 1
+    return done
+
+
+@handlers.handle(calls.node_suspend_for_duration)
+def suspend_for_duration(conn: Session[Service], target: int, duration: int, flags: int) -> None:
+    """Refuse: a host that runs machines is not put to sleep from afar."""
+    known(flags, 0, "node_suspend_for_duration")
+    raise DomicileError(f"{_SLEEPS.get(target, 'this kind of sleep')} of the host", code=74, domain=FROM_NONE)
