@@ -9,7 +9,7 @@ from domicile.devices.parts.bus import alias_of, want_legacy, where
 from domicile.devices.parts.device import Device, PciAddress
 from domicile.devices.parts.size import Size
 from domicile.plan.facts import Completion, Facts, Planning
-from domicile.plan.need import Need
+from domicile.plan.need import Need, NewFile
 from domicile.plan.place import Want
 from domicile.plan.qemu import Item, Structured
 from domicile.schema import field as f
@@ -66,6 +66,8 @@ def plan(pstore: Pstore, p: Planning) -> Iterator[Item | Need]:
         "size": pstore.size.count() if pstore.size is not None else None,
         "share": True,
     }
+    if pstore.path and pstore.size is not None:
+        yield NewFile(pstore.path, writable=True, size=pstore.size.count() or 0, origin=origin)
     yield Structured("object", memory, origin=origin)
     props = {"driver": pstore.backend, "id": name, "memdev": f"mem{name}", **where(pstore, p)}
     yield Structured("device", props, origin=origin)

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from domicile.base.errors import HostFailure
-from domicile.plan.need import Copied, Directory, File, Opened
+from domicile.plan.need import Copied, Directory, File, NewFile, Opened
 from domicile.qemu.launch import User
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,8 @@ class Labels:
             HostFailure: the file is missing, or cannot be made accessible.
         """
         path = os.path.realpath(need.path)
+        if isinstance(need, NewFile):
+            _make(need)
         try:
             found = Path(path).stat()
         except OSError as error:
@@ -150,6 +152,23 @@ def copy_template(need: Copied, user: User | None) -> None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _make(need: NewFile) -> None:
+    """Make an empty file unless there is one: at once with its whole size, or not at all."""
+    if Path(need.path).exists():
+        return
+    try:
+        handle = os.open(need.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(handle, need.size)
+        except OSError:
+            Path(need.path).unlink()
+            raise
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise HostFailure(f"{need.origin}: the file '{need.path}' cannot be made: {error.strerror}") from error
 
 
 def open_file(need: Opened) -> OpenFile:

@@ -60,6 +60,13 @@ class File(Need):
 
 
 @dataclass(frozen=True, slots=True)
+class NewFile(File):
+    """A file that is made, `size` bytes long and empty, where it is not there yet, and kept ever after."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opened(Need):
     """A file the daemon opens for writing and hands to QEMU, which could not reach or create it itself.
 
