@@ -99,7 +99,7 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
         raise
     ready()
     log.info("ready", socket=str(paths.socket), domains=len(service.registry))
-    starting = asyncio.create_task(service.takeover.autostart(DAEMON), name="autostart")
+    starting = asyncio.create_task(_autostart(service), name="autostart")
     indexing = asyncio.create_task(_index(service), name="indexing")
     try:
         await stop.wait()
@@ -110,6 +110,12 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
         await server.close(grace=3)
         await service.close()
         log.info("stopped")
+
+
+async def _autostart(service: Service) -> None:
+    """Start what is to be started: pools first, for machines may have their disks in them."""
+    await service.pools.autostart(DAEMON)
+    await service.takeover.autostart(DAEMON)
 
 
 def _settle_memory() -> None:

@@ -24,15 +24,19 @@ from domicile.service.definitions import Definitions
 from domicile.service.emulators import Emulators
 from domicile.service.entry import Entry
 from domicile.service.guest import Guest
+from domicile.service.images_in_use import ImagesInUse
 from domicile.service.machines import Machines
 from domicile.service.native import Native
 from domicile.service.networks import Networks
 from domicile.service.paths import Paths
+from domicile.service.pools import Pools
 from domicile.service.registry import Registry
 from domicile.service.saves import Saves
+from domicile.service.secrets import Secrets
 from domicile.service.store_work import StoreWork
 from domicile.service.takeover import Takeover
 from domicile.service.texts import Texts
+from domicile.service.volumes import Volumes
 from domicile.store.store import Store
 from domicile.store.values import Action, Author, Match, Revision
 
@@ -81,6 +85,8 @@ class Service:
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.networks = Networks(store, self.in_store, paths.networks)
+        self.secrets, self.pools, self.images = Secrets(self), Pools(self), ImagesInUse()
+        self.volumes = Volumes(self)
         self.definitions, self.machines, self.changes = definitions, machines, Changes(self)
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
@@ -257,6 +263,8 @@ class Service:
             self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
         self.saves.begin()
         await self.networks.begin()
+        await self.secrets.begin()
+        await self.pools.begin()
         await self.takeover.reattach()
 
     async def close(self) -> None:

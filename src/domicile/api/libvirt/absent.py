@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
+from domicile.api.libvirt.object_events import event_handlers
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import InvalidRequest, NotFound
+from domicile.base.errors import NotFound
 from domicile.rpc.call import Stub
-from domicile.rpc.calls import interface, node, nwfilter, secret, storage
+from domicile.rpc.calls import interface, node, nwfilter
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -21,35 +22,23 @@ if TYPE_CHECKING:
 handlers: Registry[Service] = Registry()
 
 LISTS: tuple[Stub[[int, int], tuple[list[Any], int]], ...] = (
-    storage.connect_list_all_storage_pools,
-    secret.connect_list_all_secrets,
     nwfilter.connect_list_all_nwfilters,
     nwfilter.connect_list_all_nwfilter_bindings,
     interface.connect_list_all_interfaces,
     node.connect_list_all_node_devices,
 )
 COUNTS: tuple[Stub[[], int], ...] = (
-    storage.connect_num_of_storage_pools,
-    storage.connect_num_of_defined_storage_pools,
-    secret.connect_num_of_secrets,
     nwfilter.connect_num_of_nwfilters,
     interface.connect_num_of_interfaces,
     interface.connect_num_of_defined_interfaces,
 )
 NAMES: tuple[Stub[[int], list[str]], ...] = (
-    storage.connect_list_storage_pools,
-    storage.connect_list_defined_storage_pools,
-    secret.connect_list_secrets,
     nwfilter.connect_list_nwfilters,
     interface.connect_list_interfaces,
     interface.connect_list_defined_interfaces,
 )
 #: What a look-up of one text says when nothing is found, with libvirt's numbers of the error and of its domain.
 LOOKUPS: tuple[tuple[Stub[[str], Any], str, int, int], ...] = (
-    (storage.storage_pool_lookup_by_name, "no storage pool with matching name '{}'", 49, 18),
-    (storage.storage_pool_lookup_by_target_path, "no storage pool with matching target path '{}'", 49, 18),
-    (storage.storage_vol_lookup_by_path, "no storage vol with matching path '{}'", 50, 18),
-    (storage.storage_vol_lookup_by_key, "no storage vol with matching key {}", 50, 18),
     (nwfilter.nwfilter_lookup_by_name, "no nwfilter with matching name '{}'", 62, 33),
     (nwfilter.nwfilter_binding_lookup_by_port_dev, "no nwfilter binding for port dev '{}'", 101, 33),
     (interface.interface_lookup_by_name, "couldn't find interface named '{}'", 57, 26),
@@ -59,25 +48,13 @@ LOOKUPS: tuple[tuple[Stub[[str], Any], str, int, int], ...] = (
 #: Calls that ask for events of these kinds and end it, with the events by their numbers: they may be asked for, and none comes.
 EVENTS: tuple[tuple[Stub[..., int], Stub[[int], None], tuple[Stub[..., None], ...]], ...] = (
     (
-        storage.connect_storage_pool_event_register_any,
-        storage.connect_storage_pool_event_deregister_any,
-        (storage.storage_pool_event_lifecycle, storage.storage_pool_event_refresh),
-    ),
-    (
         node.connect_node_device_event_register_any,
         node.connect_node_device_event_deregister_any,
         (node.node_device_event_lifecycle, node.node_device_event_update),
     ),
-    (
-        secret.connect_secret_event_register_any,
-        secret.connect_secret_event_deregister_any,
-        (secret.secret_event_lifecycle, secret.secret_event_value_changed),
-    ),
 )
 UUIDS: tuple[tuple[Stub[[bytes], Any], str, int, int], ...] = (
-    (storage.storage_pool_lookup_by_uuid, "no storage pool with matching uuid '{}'", 49, 18),
     (nwfilter.nwfilter_lookup_by_uuid, "no nwfilter with matching uuid '{}'", 62, 33),
-    (secret.secret_lookup_by_uuid, "no secret with matching uuid '{}'", 66, 30),
 )
 """The same for look-ups by UUID."""
 
@@ -112,19 +89,6 @@ def _lookup_uuid(stub: Stub[[bytes], Any], words: str, code: int, domain: int) -
         raise NotFound(words.format(UUID(bytes=uuid)), code=code, domain=domain)
 
 
-def _events(register: Stub[..., int], deregister: Stub[[int], None], events: tuple[Stub[..., None], ...]) -> None:
-    @handlers.handle(register)
-    def subscribe(conn: Session[Service], event_id: int, about: Any) -> int:
-        if not 0 <= event_id < len(events):
-            raise InvalidRequest(f"unsupported event ID {event_id}; accepted: 0 to {len(events) - 1}")
-        return conn.server.events.subscribe(conn, events[event_id])
-
-    @handlers.handle(deregister)
-    def unsubscribe(conn: Session[Service], callback_id: int) -> None:
-        if not conn.server.events.unsubscribe(conn, lambda kind, wish: kind in events and wish.number == callback_id):
-            raise InvalidRequest(f"event callback {callback_id} not registered")
-
-
 for _list in LISTS:
     _lists(_list)
 for _count in COUNTS:
@@ -132,7 +96,7 @@ for _count in COUNTS:
 for _name in NAMES:
     _names(_name)
 for _kind in EVENTS:
-    _events(*_kind)
+    event_handlers(handlers, *_kind)
 for _row in LOOKUPS:
     _lookup(*_row)
 for _row_of_uuid in UUIDS:
@@ -149,9 +113,3 @@ def count_node_devices(conn: Session[Service], cap: str | None, flags: int) -> i
 def list_node_devices(conn: Session[Service], cap: str | None, maxnames: int, flags: int) -> list[str]:
     """List the host's devices: none are shown yet."""
     return []
-
-
-@handlers.handle(secret.secret_lookup_by_usage)
-def secret_by_usage(conn: Session[Service], usage_type: int, usage_id: str) -> NoReturn:
-    """Find no secret."""
-    raise NotFound(f"no secret with matching usage '{usage_id}'", code=66, domain=30)

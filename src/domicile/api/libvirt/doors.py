@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 
 from domicile.api import libvirt
-from domicile.api.libvirt import domain_event, network
+from domicile.api.libvirt import domain_event, network, secret, storage_pool
 from domicile.api.libvirt.registry import Registry
 from domicile.api.libvirt.server import Server
 from domicile.api.libvirt.wire import wire_handlers
@@ -27,3 +27,5 @@ def publish(server: Server[Service]) -> None:
     """Send the service's events to the clients that asked for them."""
     domain_event.follow(server)
     network.follow(server)
+    storage_pool.follow(server)
+    secret.follow(server)

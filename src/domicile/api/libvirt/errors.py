@@ -33,6 +33,7 @@ OPENINGS = {
     55: "Requested operation is not valid: ",
     57: "Interface not found: ",
     62: "Network filter not found: ",
+    65: "Invalid secret: ",
     66: "Secret not found: ",
     67: "unsupported configuration: ",
     68: "Timed out during operation: ",

@@ -1,0 +1,46 @@
+"""What lvs says becomes volumes."""
+
+from __future__ import annotations
+
+import pytest
+
+from domicile.base.errors import HostFailure
+from domicile.storage import logical
+from domicile.storage.driver import View
+from domicile.storage.pool import Pool, read
+
+SAID = """
+  root||AAAA|/dev/vda2(0)|2560|4194304|10737418240|-wi-------
+  data||BBBB|/dev/vda2(2560)|256|4194304|2147483648|-wi-------
+  data||BBBB|/dev/vdb1(0)|256|4194304|2147483648|-wi-------
+  snap|root|CCCC|/dev/vda2(2816)|256|4194304|10737418240|swi-------
+  pool0||DDDD|pool0_tdata(0)|256|4194304|1073741824|twi-------
+"""
+
+
+def pool(name: str = "vg") -> Pool:
+    return read(f"<pool type='logical'><name>{name}</name></pool>")
+
+
+def test_segments_of_one_volume_come_together() -> None:
+    view = View()
+    logical._collect(pool(), SAID, view)
+    assert list(view.volumes) == ["root", "data", "snap"]
+    data = view.volumes["data"]
+    assert (data.path, data.key, data.amounts()[:2]) == ("/dev/vg/data", "BBBB", (2 << 30, 2 << 30))
+    assert data.source is not None
+    assert [(d.path, d.extent[0].start, d.extent[0].end) for d in data.source.device] == [
+        ("/dev/vda2", 2560 * 4194304, 2816 * 4194304),
+        ("/dev/vdb1", 0, 256 * 4194304),
+    ]
+    below = view.volumes["snap"].backingStore
+    assert below is not None and below.path == "/dev/vg/root"
+
+
+@pytest.mark.parametrize("name", ["-rf", "a b", "a;b", "a\nb"])
+def test_names_that_could_be_options_are_refused(name: str) -> None:
+    made = pool()
+    assert made.source is not None
+    made.source.name = name
+    with pytest.raises(HostFailure, match="volume group"):
+        logical.group(made)
