@@ -115,12 +115,23 @@ def defaults(memory: MemoryDevice, c: Completion) -> None:
         omit(target, [*_others(_TARGET, model), "current"], c, *why)
         label = target.label.size if target.label is not None else None
         _settle(target.size, target.block, target.requested, label)
+        unit = target.size.unit if target.size is not None else None
+        if c.board.memory_unit and c.host.modern and model in _PLUGGED and unit == "KiB" and size_kib(memory):
+            _round(memory, target, c)
     if memory.uuid is not None and model != "nvdimm":
         omit(memory, ("uuid",), c, *why)
     if c.pseries and model == "nvdimm" and memory.uuid is None:
         c.allocate(
             memory, "uuid", c.host.new_uuid(), "pseries knows its NVDIMMs by UUID", "pseries 以 UUID 识别 NVDIMM"
         )
+
+
+def _round(memory: MemoryDevice, target: MemoryTarget, c: Completion) -> None:
+    """Write down the size that the machine's unit of memory leaves of what was asked for."""
+    assert target.size is not None
+    size = aligned_kib(memory, c)
+    if size > _label_kib(memory) and size != target.size.value:
+        c.default(target.size, "value", size, "the machine takes memory in larger pieces", "该机型按更大的单位使用内存")
 
 
 def _others(own: dict[str, tuple[str, ...]], model: str) -> list[str]:
@@ -161,6 +172,10 @@ def check(memory: MemoryDevice, c: Completion) -> None:
         if target.node is not None:
             c.problem(target, "virtio-pmem belongs to no NUMA 'node'", "no <node>", "node")
     label = target.label.size if target.label is not None else None
+    if model == "nvdimm" and label is None and c.board.memory_unit:
+        c.problem(
+            target, f"an NVDIMM of machine type '{c.machine}' has no 'label'", "<label><size>…</size></label>", "label"
+        )
     if label is not None and (label.value or 0) < 128:
         c.problem(label, f"the NVDIMM's 'label' has {label.value} KiB", "128 KiB or more")
     if model == "virtio-mem":
@@ -306,8 +321,8 @@ def backend(memory: MemoryDevice, p: Planning) -> Iterator[Item | Need]:
 def aligned_kib(memory: MemoryDevice, facts: Facts) -> int:
     """Round a module to what its bus takes: 256 MiB on pseries, where an NVDIMM shrinks and keeps its label; else 2 MiB."""
     size = size_kib(memory)
-    unit = 256 * 1024 if facts.arch.startswith("ppc64") else 2048
-    if memory.model == "nvdimm" and facts.arch.startswith("ppc64"):
+    unit = facts.board.memory_unit or 2048
+    if memory.model == "nvdimm" and facts.board.memory_unit:
         kept = _label_kib(memory)
         return (size - kept) // unit * unit + kept
     return -(-size // unit) * unit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from domicile.devices.iommu import Iommu
 from domicile.devices.parts.bus import each_is_told
 from domicile.domain import flash
 from domicile.domain.domain import Domain
@@ -103,6 +104,8 @@ def _machine(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
     yield "usb", False
     if features is not None:
         yield from chipset.keys(features, p)
+    if domain.devices is not None:
+        yield from chipset.translation(domain.devices.of(Iommu))
     for cipher in domain.keywrap.cipher if domain.keywrap is not None and p.s390 else ():
         yield f"{cipher.name}-key-wrap", cipher.state
     if domain.cpu is not None:

@@ -30,12 +30,11 @@ _VIRTIO: Preferences = (("virtio", ""),)
 _VIRTIO_SCSI: Preferences = (("virtio-scsi", ""),)
 _LAN9118: Preferences = (("lan9118", ""),)
 _TCG = ("qemu",)
+_PIECES = 256 * 1024
 #: SPARC workstations with an ESP chip for their disks.
 _SUN4M = ("LX", "SPARCClassic", "SPARCbook", "SS-10", "SS-20", "SS-4", "SS-5", "SS-600MP", "Voyager")
 
-_WITHOUT_IDE = (
-    "q35", "microvm", "s390-ccw", "s390", "pseries", "arm-virt", "arm32-virt", "riscv-virt", "loongarch-virt",
-)  # fmt: skip
+_WITH_IDE = ("i440fx", "isapc", "x86", "g3beige", "g3beige-64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,8 @@ class Board:
     scsi: Preferences = _PC_SCSI
     network: Preferences = _PC_NETWORK
     video: Preferences = _PC_CARDS
+    #: The pieces in which the machine takes memory, in KiB, where they are larger than usual.
+    memory_unit: int = 0
     #: The usual target type of serial ports, and the chip of ports that are part of the board.
     serial: str = ""
     serial_chip: str = ""
@@ -88,7 +89,7 @@ class Board:
     @property
     def ide(self) -> bool:
         """Whether it has, or can have, a bus of IDE disks."""
-        return self.name not in _WITHOUT_IDE
+        return self.name in _WITH_IDE
 
     def holds(self, arch: str, machine: str) -> bool:
         """Say whether a machine is of this kind."""
@@ -129,11 +130,18 @@ BOARDS = (
     Board(
         "pseries", PPC64, ("pseries", "pseries-"), pci_root="pci-root", pci_roots=True, usb=(*_XHCI, *_OHCI), usb_added=(*_XHCI, *_OHCI),
         usb_of_old=_OHCI, scsi=(("ibmvscsi", ""),), video=(("vga", ""),), serial="spapr-vio-serial", panic="pseries",
-        panic_added=True, balloon=True, input_added=("keyboard", "mouse"), tpm="tpm-spapr",
+        panic_added=True, balloon=True, input_added=("keyboard", "mouse"), tpm="tpm-spapr", memory_unit=_PIECES,
+    ),
+    Board(
+        "g3beige-64", PPC64, ("g3beige",), pci_root="pci-root", usb=(*_XHCI, *_OHCI), usb_added=(*_XHCI, *_OHCI), usb_of_old=_OHCI,
+        video=(("vga", ""),), balloon=True, input_added=("keyboard", "mouse"), tpm="tpm-spapr", memory_unit=_PIECES,
     ),
     Board(
         "ppc64", PPC64, pci_root="pci-root", usb=(*_XHCI, *_OHCI), usb_added=(*_XHCI, *_OHCI), usb_of_old=_OHCI,
-        video=(("vga", ""),), balloon=True, input_added=("keyboard", "mouse"), tpm="tpm-spapr",
+        video=(("vga", ""),), balloon=True, input_added=("keyboard", "mouse"), tpm="tpm-spapr", memory_unit=_PIECES,
+    ),
+    Board(
+        "g3beige", ("ppc",), ("g3beige",), pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB, balloon=True, cpu_written=(),
     ),
     Board("ppc", ("ppc",), pci_root="pci-root", usb=_LEGACY_USB, usb_added=_LEGACY_USB, balloon=True, cpu_written=()),
     Board(

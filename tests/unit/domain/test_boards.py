@@ -71,3 +71,58 @@ def test_the_host_passes_for_an_older_power(core: Any, sketch: Sketch) -> None:
 def test_all_that_qemu_can_is_a_model_of_some_emulators_only(core: Any, sketch: Sketch) -> None:
     xml = document(sketch, "pseries", "<cpu mode='maximum'/>")
     assert "maximum" in core.meant(xml).problems(xml)[0].message
+
+
+@pytest.mark.parametrize(
+    ("arch", "machine", "devices", "words"),
+    [
+        ("ppc64", "mac99", "<disk type='file'><source file='/i'/><target dev='hda' bus='ide'/></disk>", "IDE"),
+        ("ppc64", "pseries", "<disk device='floppy'><source file='/i'/><target dev='fda' bus='fdc'/></disk>", "floppy"),
+        ("x86_64", "pc", "<disk type='file'><source file='/i'/><target dev='sda' bus='sd'/></disk>", "'sd'"),
+        (
+            "armv7l",
+            "vexpress-a9",
+            "<disk type='file'><source file='/i'/><target dev='sda' bus='sd'/><serial>1</serial></disk>",
+            "serial",
+        ),
+        ("aarch64", "virt", "<iommu model='virtio'/>", "acpi"),
+        (
+            "ppc64",
+            "pseries",
+            "<controller type='pci' index='1' model='pci-root'><target index='1'><node>1</node></target></controller>",
+            "NUMA node 1",
+        ),
+        (
+            "ppc64",
+            "pseries",
+            "<controller type='pci' index='1' model='pci-root'><target index='4'/></controller>"
+            "<controller type='pci' index='2' model='pci-root'><target index='4'/></controller>",
+            "'4'",
+        ),
+        ("ppc64", "pseries", "<controller type='pci' index='0' model='pci-root'><pcihole64>1</pcihole64></controller>", "pcihole64"),
+    ],
+)  # fmt: skip
+def test_devices_of_other_machines_are_refused(
+    core: Any, sketch: Sketch, arch: str, machine: str, devices: str, words: str
+) -> None:
+    xml = sketch(devices, machine=machine, arch=arch)
+    assert any(words in problem.message for problem in core.meant(xml).problems(xml))
+
+
+def test_devices_of_the_host_have_bridges_of_their_own(core: Any, sketch: Sketch) -> None:
+    one = "<hostdev type='pci'><source><address bus='{}' slot='0' function='{}'/></source></hostdev>"
+    xml = sketch(
+        one.format(1, 0) + one.format(2, 0) + one.format(1, 1) + "<controller type='scsi' model='virtio-scsi'/>",
+        machine="pseries",
+        arch="ppc64",
+    )
+    groups = {"0000:01:00.0": 7, "0000:01:00.1": 7, "0000:02:00.0": 8}
+    done = core.meant(xml).complete(xml, iommu_group=groups.get).domain
+    assert [(h.address.bus, h.address.slot) for h in done.devices.hostdev] == [(1, 1), (2, 1), (1, 2)]
+    assert [k.address.bus for k in done.devices.controller if k.type == "scsi"] == [0]
+
+
+def test_a_stored_machine_keeps_its_old_usb_controller(core: Any, sketch: Sketch) -> None:
+    xml = sketch("<controller type='usb'/>", machine="pseries", arch="ppc64")
+    assert "model='qemu-xhci'" in core.meant(xml).completed(xml)
+    assert "model='pci-ohci'" in core.meant(xml).completed(xml, modern=False)

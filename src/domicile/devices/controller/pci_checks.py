@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domicile.base.errors import XML_ERROR
 from domicile.devices.controller.model import Controller, ControllerTarget
 from domicile.plan.facts import Completion
 
@@ -38,6 +39,11 @@ def check(controller: Controller, c: Completion) -> None:
     boards = _EXPANDED.get(controller.model or "")
     if boards is not None and c.board.name not in boards:
         c.problem(controller, f"{what} does not exist on machine type '{c.machine}'", "pci-bridge", "@model")
+    if controller.pcihole64 is not None and not (controller.model or "").endswith("-root"):
+        c.problem(controller.pcihole64, f"{what} has no <pcihole64>", "one at the root")
+    elif controller.pcihole64 is not None and not (c.q35 or c.i440fx):
+        message = f"machine type '{c.machine}' has no <pcihole64> that could be chosen"
+        c.problem(controller.pcihole64, message, "no <pcihole64>")
     target = controller.target
     if target is None:
         return
@@ -62,10 +68,16 @@ def _check_bridge(controller: Controller, target: ControllerTarget, c: Completio
         c.problem(target, "the PCI host bridge with index '0' belongs to no NUMA node", "no <node>", "node")
 
 
-def check_together(controllers: list[Controller], c: Completion) -> None:
-    """Find host bridges that have the same place."""
+def check_together(controllers: list[Controller], nodes: int, c: Completion) -> None:
+    """Find host bridges that have the same place, and NUMA nodes of which there are fewer."""
     seen: set[int] = set()
     for controller in controllers:
+        node = controller.target.node if controller.target is not None else None
+        if node is not None and not 0 <= node < nodes:
+            message = (
+                f"the '{controller.model}' with index '{controller.index}' belongs to NUMA node {node}, of {nodes}"
+            )
+            c.problem(controller.target, message, "a cell of <cpu><numa>", "node", code=XML_ERROR)
         place = controller.target.index if controller.target is not None and controller.type == "pci" else None
         if place is not None and place in seen:
             c.problem(controller.target, f"two PCI controllers have the target index '{place}'", "a free one", "@index")

@@ -75,7 +75,11 @@ def _check_bus(disk: Disk, dev: str, bus: str, c: Completion) -> None:
         c.problem(target, f"disk '{dev}' with device '{disk.device}' is on bus 'fdc'", "device='floppy'", "@bus")
     if disk.device == "cdrom" and bus == "virtio":
         c.problem(target, f"CD-ROM '{dev}' is on bus 'virtio', which has none", "ide, sata, scsi, usb", "@bus")
-    if bus in ("xen", "uml", "sd"):
+    if bus == "sd" and disk.device != "disk":
+        c.problem(disk, f"disk '{dev}' with device '{disk.device}' is on bus 'sd'", "device='disk'", "@device")
+    if bus == "sd" and disk.serial is not None:
+        c.problem(disk, f"disk '{dev}' on bus 'sd' has a <serial>, which no SD card shows", "no <serial>", "serial")
+    if bus in ("xen", "uml") or (bus == "sd" and (c.x86 or c.s390)):
         c.problem(
             target,
             f"bus '{bus}' of disk '{dev}' does not exist on QEMU's machines",

@@ -7,6 +7,7 @@ from typing import Any
 
 from domicile.devices.disk.chain import CACHE, Chain, cache_mode
 from domicile.devices.disk.model import Disk, DiskDriver
+from domicile.devices.disk.sd import card
 from domicile.devices.disk.tune import IoTune
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import NARROW, alias_of, is_drive, loadparm, virtio_driver, virtio_props, where
@@ -25,6 +26,9 @@ def plan(disk: Disk, p: Planning) -> Iterator[Item | Need]:
         return  # its own layer is made, and the device put in, once QEMU is up
     if disk.type == "vhostuser":
         yield from _vhost_user(disk, driver, p, origin)
+        return
+    if disk.target is not None and disk.target.bus == "sd":
+        yield from card(disk, driver, p, origin)
         return
     top: str | None = None
     if has_medium(disk):

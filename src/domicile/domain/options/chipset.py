@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from domicile.devices.controller import Controller
+from domicile.devices.iommu import Iommu
 from domicile.domain.domain import Domain
 from domicile.domain.features import Features
 from domicile.domain.memory import Memory
@@ -15,6 +16,12 @@ from domicile.plan.qemu import Item, Keyed
 # What pSeries can be told, by the slot of <features>; the value is on or off, or the element's own.
 _SWITCHES = {"htm": "cap-htm", "nested_hv": "cap-nested-hv", "ccf_assist": "cap-ccf-assist"}
 _CHOICES = {"cfpc": "cap-cfpc", "sbbc": "cap-sbbc", "ibs": "cap-ibs"}
+
+
+def translation(units: Iterable[Iommu]) -> Iterator[tuple[str, Any]]:
+    """Yield the key of ``-machine`` for an IOMMU that is part of the board."""
+    if any(unit.model == "smmuv3" for unit in units):
+        yield "iommu", "smmuv3"
 
 
 def keys(features: Features, p: Planning) -> Iterator[tuple[str, Any]]:

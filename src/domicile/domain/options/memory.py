@@ -15,8 +15,6 @@ from domicile.plan.need import Need
 from domicile.plan.qemu import Item, Keyed
 from domicile.schema.scalar import numbers, spans
 
-_PPC_UNIT = 256 * 1024
-
 
 def backing(domain: Domain, host: Host) -> Backing:
     """Gather what a domain says of how its memory is held."""
@@ -88,8 +86,8 @@ def _ram_id(domain: Domain, p: Planning) -> str | None:
 
 
 def aligned(kib: int, facts: Facts) -> int:
-    """Round boot memory up to what the machine takes: 1 MiB, 256 MiB on pseries."""
-    unit = _PPC_UNIT if facts.arch.startswith("ppc64") else 1024
+    """Round boot memory up to what the machine takes: 1 MiB, or the board's own unit."""
+    unit = facts.board.memory_unit or 1024
     return -(-kib // unit) * unit
 
 

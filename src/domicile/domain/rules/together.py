@@ -14,6 +14,7 @@ from domicile.devices.graphics import complete as graphics
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.input import Input
 from domicile.devices.interface import Interface
+from domicile.devices.iommu import Iommu
 from domicile.devices.parts import threads as mapped
 from domicile.devices.parts.chardev import wants_spice
 from domicile.devices.sound import Sound
@@ -51,13 +52,19 @@ def check(domain: Domain, c: Completion) -> None:
             if backend.type == "spice":
                 c.problem(backend, "audio of type 'spice' needs a display of type 'spice'", "type='none'", "@type")
     _disks(domain, c)
-    pci_checks.check_together(devices.of(Controller), c)
+    numa = domain.cpu.numa if domain.cpu is not None else None
+    pci_checks.check_together(devices.of(Controller), len(numa.cell) if numa is not None else 0, c)
     memory.check_together(devices.of(memory.MemoryDevice), c)
     hostdev.check_together(devices.of(hostdev.Hostdev), bool(displays), c)
     scsi.check(devices, c)
     watchdog.check_together(devices.of(watchdog.Watchdog), c)
     panic.check_together(devices.of(panic.Panic), c)
     tpm.check_together(devices.of(tpm.Tpm), c)
+    for unit in devices.of(Iommu):
+        if unit.model == "virtio" and (domain.features is None or not domain.features.acpi):
+            c.problem(
+                unit, "IOMMU model 'virtio' needs <acpi/> in <features>", "<features><acpi/></features>", "@model"
+            )
     _spice(domain, any(display.type == "spice" for display in displays), c)
     _inputs(domain, c)
     _names(domain, c)
