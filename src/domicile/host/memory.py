@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from domicile.base.errors import OPERATION_FAILED, HostFailure, InvalidRequest
+from domicile.base.errors import OPERATION_FAILED, HostFailure, InvalidRequest, Unsupported
 
+_OPERATION_UNSUPPORTED = 84
 _MERGING = Path("/sys/kernel/mm/ksm")
 _NODES = Path("/sys/devices/system/node")
 _SYSTEM = Path("/sys/kernel/mm/hugepages")
@@ -38,6 +40,8 @@ def reserve(cell: int | None, size_kib: int, count: int, *, add: bool) -> None:
 
     Raises: HostFailure where the host has no pages of that size, or not enough of them.
     """
+    if size_kib == os.sysconf("SC_PAGE_SIZE") // 1024:
+        raise Unsupported("the number of the system's ordinary pages cannot be set", code=_OPERATION_UNSUPPORTED)
     base = _SYSTEM if cell is None else _NODES / f"node{cell}" / "hugepages"
     place = base / f"hugepages-{size_kib}kB" / "nr_hugepages"
     try:

@@ -359,7 +359,10 @@ class Actor:
         self.begin()
         commands = [self.learn(self._monitor, deadline)]
         if restored:
-            self._mailbox.put_nowait(lambda: self._apply(lifecycle.restored(self._condition, paused=paused)))
+            by_start = bool(self._record.restored)
+            self._mailbox.put_nowait(
+                lambda: self._apply(lifecycle.restored(self._condition, paused=paused, started=by_start))
+            )
             await self._settled()
         if not paused:
             commands.append(self._monitor.execute("cont", None, deadline))

@@ -104,12 +104,13 @@ def booted(now: Condition, *, paused: bool) -> Outcome:
     return now.to(State.RUNNING, Running.BOOTED), (said,)
 
 
-def restored(now: Condition, *, paused: bool) -> Outcome:
-    """QEMU has read a saved state; unless it shall stay paused, its CPUs are let go next."""
+def restored(now: Condition, *, paused: bool, started: bool = False) -> Outcome:
+    """QEMU has read a saved state, perhaps because its domain was `started`; unless it shall stay paused, its CPUs go next."""
     said = Say(Kind.STARTED, Started.RESTORED)
     if paused:
+        detail = Suspended.PAUSED if started else Suspended.RESTORED
         then = replace(now, run=Running.UNPAUSED)
-        return then.to(State.PAUSED, Paused.MIGRATION), (said, Say(Kind.SUSPENDED, Suspended.RESTORED))
+        return then.to(State.PAUSED, Paused.MIGRATION), (said, Say(Kind.SUSPENDED, detail))
     return replace(now, run=Running.RESTORED), (said,)
 
 

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from domicile.base.errors import HostFailure, InvalidRequest, QemuRefused, Unsup
 from domicile.devices.video import Video
 from domicile.domain import document
 from domicile.domain.domain import Domain
+from domicile.runtime.states import State
 from domicile.service import launching
 from domicile.service.entry import Entry
 from domicile.service.keymap import qnums
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seconds that somebody's own words to QEMU may take.
 _OWN_WORDS = 120.0
+_SEV = ("sev", "sev-snp")
+_UINT, _STRING = 2, 7
 _PICTURE_MAX = 256 * 1024 * 1024
 # Source: virDomainLifecycle and virDomainLifecycleAction; the position is the number.
 EVENTS = ("poweroff", "reboot", "crash")
@@ -122,6 +126,39 @@ class Controls:
             wish["mode"] = mode
         await machine.qmp("calc-dirty-rate", wish)
 
+    async def launch_security(self, entry: Entry) -> list[tuple[str, int, int | str]]:
+        """Give what proves how a protected guest was launched: names, libvirt's types and values. Raises: WrongState."""
+        machine = self._service.machines.running(entry)
+        if _protection(entry) not in _SEV:
+            return []
+        seen = await machine.qmp("query-sev")
+        found: list[tuple[str, int, int | str]] = []
+        if machine.state is State.PAUSED and "policy" in seen:
+            measured = await machine.qmp("query-sev-launch-measure")
+            found.append(("sev-measurement", _STRING, str(measured["data"])))
+        found += [
+            (f"sev-{key}", _UINT, int(seen[key])) for key in ("api-major", "api-minor", "build-id") if key in seen
+        ]
+        return [*found, ("sev-policy", _UINT, int(seen["policy"]))] if "policy" in seen else found
+
+    async def set_launch_security(self, entry: Entry, given: Mapping[str, object], author: Author) -> None:
+        """Give a protected guest a secret before it runs. Raises: WrongState, InvalidRequest, Unsupported, QemuRefused."""
+        machine = self._service.machines.running(entry)
+        if _protection(entry) not in _SEV:
+            raise Unsupported(
+                "setting a launch secret is only supported for guests with <launchSecurity type='sev'>", code=84
+            )
+        names = {"sev-secret-header": "packet-header", "sev-secret": "secret", "sev-secret-set-address": "gpa"}
+        for name in given:
+            if name not in names:
+                raise InvalidRequest(f"parameter '{name}' is not known; {', '.join(names)} are")
+        if "sev-secret-header" not in given or "sev-secret" not in given:
+            raise InvalidRequest("both sev-secret-header and sev-secret are needed")
+        if machine.state is not State.PAUSED:
+            raise WrongState("a launch secret can only be set while the domain is paused, before its guest runs")
+        await machine.qmp("sev-inject-launch-secret", {names[name]: value for name, value in given.items()})
+        self._service.machines.done("domsetlaunchsecstate", entry, author)
+
     async def set_lifecycle_action(
         self, entry: Entry, event: int, action: int, author: Author, *, live: bool, config: bool
     ) -> None:
@@ -146,6 +183,12 @@ class Controls:
             running = document.read_stored(entry.live.xml)
             entry.machine.note(policy=launching.policy(running))
             await service.machines.keep(entry)
+
+
+def _protection(entry: Entry) -> str | None:
+    """Name the kind of protection from its host that a running guest has."""
+    node = document.read_stored(entry.live.xml).launchSecurity if entry.live is not None else None
+    return node.get("type") if node is not None else None
 
 
 def _screen(domain: Domain, screen: int) -> tuple[str, int]:

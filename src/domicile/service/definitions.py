@@ -89,7 +89,8 @@ class Definitions:
         )
         entry, created = self._head(draft, revision)
         await self._still_the_same(entry, draft)
-        service.tell(entry, Event.DEFINED, _ADDED if created else _UPDATED)
+        if kind != "edit":  # a change of one part is told of as what it is
+            service.tell(entry, Event.DEFINED, _ADDED if created else _UPDATED)
         return Defined(entry, revision.n, done, created)
 
     async def _still_the_same(self, entry: Entry, draft: Draft) -> None:

@@ -134,26 +134,25 @@ def _port(entry: Entry, data: Mapping[str, Any]) -> Iterator[Happening]:
 
 
 def set_port(entry: Entry, alias: str, opened: bool) -> bool:
-    """Note whether a channel is open; say whether it is the agent's and was not so before."""
+    """Note whether a channel is open; say whether it is the agent's."""
     assert entry.live is not None
     (entry.live.open_ports.add if opened else entry.live.open_ports.discard)(alias)
     domain = _domain(entry)
-    changed = [name for port, name in show_ports(domain, entry.live.open_ports) if port == alias]
-    if changed:
+    if show_ports(domain, entry.live.open_ports):
         entry.live.xml = document.write(domain)
-    return AGENT in changed
+    channel = agent_of(domain)
+    return channel is not None and channel.alias is not None and channel.alias.name == alias
 
 
-def show_ports(domain: Domain, opened: set[str]) -> list[tuple[str, str]]:
-    """Write into a running machine's document which channels are open; list the aliases and names of what changed."""
-    changed = []
+def show_ports(domain: Domain, opened: set[str]) -> bool:
+    """Write into a running machine's document which channels are open; say whether that changed it."""
+    changed = False
     for channel in domain.devices.of(Channel) if domain.devices is not None else []:
         target, alias = channel.target, (channel.alias.name if channel.alias is not None else None) or ""
         if isinstance(target, VirtioTarget):
             state = "connected" if alias in opened else "disconnected"
             if target.state != state:
-                target.state = state
-                changed.append((alias, target.name or ""))
+                target.state, changed = state, True
     return changed
 
 

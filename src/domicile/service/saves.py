@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from domicile.base.errors import DomicileError, Unsupported, WrongState
+from domicile.base.errors import DomicileError, InvalidRequest, Unsupported, WrongState
 from domicile.domain import compare, document
 from domicile.domain.complete import complete
 from domicile.domain.domain import Domain
@@ -219,7 +219,7 @@ class Saves:
                     able = await machine.qmp("query-dump-guest-memory-capability")
                     if format not in able["formats"]:
                         known = ", ".join(able["formats"])
-                        raise Unsupported(f"dump format '{format}' is not known to this QEMU; {known} are", code=84)
+                        raise InvalidRequest(f"dump format '{format}' is not known to this QEMU; {known} are")
                 ran = await writing(
                     machine, path, job, Paused.DUMP, Running.UNPAUSED, live=live, memory=memory_only, format=format
                 )

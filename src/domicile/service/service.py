@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from domicile.base.errors import INTERNAL_ERROR, WrongState
 from domicile.devices.channel import Channel
 from domicile.domain import document
+from domicile.domain.complete import complete
 from domicile.domain.domain import Domain
 from domicile.host.fulfil import Host as HostResources
 from domicile.plan.host import Host
@@ -132,8 +133,13 @@ class Service:
         return self.registry.find(key)
 
     def xml(self, entry: Entry, *, inactive: bool = False, secrets: bool = False, migratable: bool = False) -> str:
-        """Give a domain's document: the running machine's own, or (inactive, or when it does not run) the stored one."""
+        """Give a domain's document: the running machine's own, or (inactive, or when it does not run) the stored one.
+
+        Where it is `migratable`, that is the running machine's without what belongs to this run alone.
+        """
         text = self._document(entry, inactive)
+        if migratable and not inactive and entry.live is not None:
+            text = document.write(complete(document.read_stored(text), self.host, self.emulators.find).domain)
         if not secrets and "passwd=" in text:
             text = document.write(document.read_stored(text), secrets=False)
         return text

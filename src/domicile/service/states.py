@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 _DESCRIPTOR = "state-file"
 _SETTLE, _PAUSE = 30.0, 0.1
+#: Seconds a QEMU whose monitor broke off may take to be known as ended.
+_ENDING = 3.0
 _MOVING = ("setup", "active", "device", "pre-switchover", "cancelling")
 
 
@@ -58,6 +61,9 @@ async def writing(
         await asyncio.to_thread(file.whole, image.head(images.WHOLE) if image is not None else None)
     except OutcomeUnknown:
         # The monitor is gone, and perhaps the daemon goes, too: whoever finds the machine next settles it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING):
+                await machine.wait()
         if machine.over:
             file.give_up()
         raise
@@ -67,7 +73,8 @@ async def writing(
     finally:
         file.close()
     settle(job, None)
-    machine.tell_job(job)
+    if not memory:  # libvirt's clients are told of what was a migration alone
+        machine.tell_job(job)
     return ran
 
 

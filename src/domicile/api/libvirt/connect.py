@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from domicile.api.libvirt.flags import known
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import DomicileError, InvalidRequest, Unsupported
-from domicile.domain.domain import TYPES
 from domicile.rpc.calls import connect
 from domicile.rpc.types import TypedParam
 from domicile.service import capabilities_xml, domain_capabilities, node
@@ -75,7 +74,7 @@ def get_hostname(conn: Session[Service]) -> str:
 @handlers.handle(connect.connect_get_max_vcpus)
 def get_max_vcpus(conn: Session[Service], type: str | None) -> int:
     """Give the most virtual CPUs that a domain of that type may have by libvirt's old rule."""
-    if type is not None and type.lower() not in TYPES:
+    if type is not None and type.lower() not in ("qemu", "kvm"):
         raise InvalidRequest(f"unknown type '{type}'")
     return node.max_vcpus(kvm=type is not None and type.lower() == "kvm")
 

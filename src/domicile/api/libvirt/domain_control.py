@@ -14,7 +14,7 @@ from domicile.api.libvirt.registry import Registry
 from domicile.api.libvirt.stream import Stream
 from domicile.base.errors import NO_SUPPORT, InvalidRequest, Unsupported
 from domicile.rpc.calls import connect, domain, domain_device, domain_tune
-from domicile.rpc.types import Domain
+from domicile.rpc.types import Domain, TypedParam
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 _MOST_KEYS = 16
+# Source: VIR_TYPED_PARAM_STRING_OKAY.
+_STRINGS_TOO = 4
 # Source: virDomainDirtyRateCalcFlags; none of them means sampling.
 _DIRTY_RATE = {0: "page-sampling", 1: "page-sampling", 2: "dirty-bitmap", 4: "dirty-ring"}
 
@@ -108,3 +110,20 @@ async def xml_to_native(conn: Session[Service], format: str, xml: str, flags: in
 def xml_from_native(conn: Session[Service], format: str, config: str, flags: int) -> str:
     """Refuse, as libvirt does since 5.5: a command line says too little."""
     raise Unsupported("virConnectDomainXMLFromNative: a document cannot be made from a command line", code=NO_SUPPORT)
+
+
+@handlers.handle(domain.domain_get_launch_security_info)
+async def get_launch_security_info(conn: Session[Service], dom: Domain, flags: int) -> list[TypedParam]:
+    """Give what proves how a guest that is protected from its host was launched; nothing for others."""
+    known(flags, _STRINGS_TOO, "domain_get_launch_security_info")
+    entry, _ = machine_of(conn, dom)
+    return [TypedParam(*param) for param in await conn.context.controls.launch_security(entry)]
+
+
+@handlers.handle(domain.domain_set_launch_security_state)
+async def set_launch_security_state(conn: Session[Service], dom: Domain, params: list[TypedParam], flags: int) -> None:
+    """Give a guest that is protected from its host a secret before it runs."""
+    known(flags, 0, "domain_set_launch_security_state")
+    entry, _ = machine_of(conn, dom)
+    given = {param.field: param.value for param in params}
+    await conn.context.controls.set_launch_security(entry, given, author(conn, "domsetlaunchsecstate"))

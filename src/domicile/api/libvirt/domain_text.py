@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from domicile.api.libvirt.author import author
 from domicile.api.libvirt.flags import affected, known, of_config
-from domicile.api.libvirt.reference import entry_of, reference
+from domicile.api.libvirt.reference import entry_of
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import FROM_DOMAIN, InvalidRequest, NotFound
 from domicile.rpc.calls import domain
-from domicile.rpc.calls.domain_event import domain_event_callback_metadata_change
 from domicile.rpc.types import Domain
 
 if TYPE_CHECKING:
@@ -71,4 +70,3 @@ async def set_metadata(
         if kind == "title" and metadata is not None and "\n" in metadata:
             raise InvalidRequest("a title is one line", domain=FROM_DOMAIN)
         await conn.context.set_text(entry, kind, metadata, who, live=live, config=config)
-    conn.server.events.publish(domain_event_callback_metadata_change, reference(entry), type, uri)
