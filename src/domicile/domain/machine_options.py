@@ -9,7 +9,7 @@ from domicile.devices.iommu import Iommu
 from domicile.devices.parts.bus import each_is_told
 from domicile.domain import flash
 from domicile.domain.domain import Domain
-from domicile.domain.options import chipset, clock, cpu, memory, numa, protection, smbios
+from domicile.domain.options import chipset, clock, cpu, memory, numa, protection, smbios, vcpus
 from domicile.plan.facts import Planning
 from domicile.plan.need import Need
 from domicile.plan.qemu import Item, Keyed, Option, Structured
@@ -22,7 +22,9 @@ def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     yield Keyed("-machine", tuple(_machine(domain, p)), origin="os/type")
     yield Keyed("-accel", tuple(_accelerator(domain, p)), origin="@type")
     if domain.cpu is not None:
-        yield Keyed("-cpu", tuple(cpu.model(domain, domain.cpu, p)), origin="cpu")
+        chosen = tuple(cpu.model(domain, domain.cpu, p))
+        yield Keyed("-cpu", chosen, origin="cpu")
+        yield from vcpus.later(domain, p, chosen[0][1])
     if (
         domain.os is not None
         and domain.os.loader is not None
@@ -139,7 +141,7 @@ def _loadparm(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
 def _smp(domain: Domain, p: Planning) -> Iterator[tuple[str, Any]]:
     vcpu = domain.vcpu
     most = vcpu.value if vcpu is not None and vcpu.value else 1
-    now = vcpu.current if vcpu is not None and vcpu.current else most
+    now = vcpus.booted(domain, p)
     yield "", now
     if now != most:
         yield "maxcpus", most

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
+from domicile.devices.hostdev import Hostdev
 from domicile.devices.parts.bus import alias_of
 from domicile.devices.parts.device import Device, PciAddress, Zpci
 from domicile.domain.address import ccw
@@ -82,7 +83,8 @@ def _known(facts: Facts) -> bool:
 def told(device: Device, wishes: Iterable[Item | Need], facts: Facts) -> Iterator[Item | Need]:
     """Put the device that carries the numbers in front of the device they belong to."""
     zpci = device.address.zpci if isinstance(device.address, PciAddress) else None
-    if zpci is None or device.shape.tag in _UNTOLD or not _known(facts):
+    untold = device.shape.tag in _UNTOLD or (isinstance(device, Hostdev) and device.type == "mdev")
+    if zpci is None or untold or not _known(facts):
         yield from wishes
         return
     name = alias_of(device)

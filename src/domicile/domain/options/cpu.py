@@ -7,10 +7,10 @@ from typing import Any
 
 from domicile.base.errors import Unsupported
 from domicile.domain.cpu import Cpu
-from domicile.domain.cpus import choose, x86
+from domicile.domain.cpus import choose, s390, x86
 from domicile.domain.domain import Domain
 from domicile.domain.features import Enlightenment, Hyperv, Kvm
-from domicile.plan.boards import PPC64
+from domicile.plan.boards import PPC64, S390
 from domicile.plan.facts import Planning
 from domicile.schema.tree import steps
 
@@ -29,6 +29,8 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
     Raises:
         Unsupported: this QEMU or this host does not have what is asked for.
     """
+    if p.arch in S390:
+        s390.check(cpu, p.caps, kvm=p.accel == "kvm")
     spelt = _spelt(cpu, p)
     names = {"host-passthrough": "host", "maximum": "max"}
     if spelt is not None:

@@ -52,6 +52,9 @@ def check(domain: Domain, c: Completion) -> None:
     if features.hyperv is not None:
         _hyperv(features.hyperv, c)
     _ring(features, c)
+    teardown = features.async_teardown
+    if teardown is not None and not c.caps.has_option("run-with", "async-teardown"):
+        c.problem(teardown, "feature 'async-teardown' does not exist in this emulator", "no <async-teardown>")
     ps2, vmport = features.ps2, features.vmport
     if ps2 is not None and ps2.state is not None:
         if not c.x86 or c.caps.version < (7, 0, 0):
