@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from domicile.base.errors import Unsupported
 from domicile.plan.capabilities import CpuModel
 
 RNG = "<rng model='virtio'><backend model='random'/>{}</rng>"
@@ -238,3 +239,30 @@ def test_the_hosts_own_cpu_is_spelt_out(s390: Any, draw: Callable[..., str]) -> 
     assert "<cpu mode='host-model' check='partial'/>" in kvm.completed(draw(kind="kvm"))
     words = next(a.words[1] for a in kvm.arguments(draw(kind="kvm")) if a.words[0] == "-cpu")
     assert words.startswith(f"{stand_in.host_cpu['kvm'].model},")
+
+
+@pytest.mark.parametrize(
+    ("cpu", "named"),
+    [
+        ("<cpu mode='custom' match='exact'><model>foo</model></cpu>", "'foo'"),
+        ("<cpu mode='custom' match='minimum'><model>z13</model></cpu>", "'minimum'"),
+        ("<cpu mode='custom' match='exact'><model>z13</model><feature policy='force' name='vx'/></cpu>", "'vx'"),
+        ("<cpu mode='custom' match='exact'><model>z13</model><feature policy='optional' name='te'/></cpu>", "'te'"),
+        ("<cpu mode='custom' match='exact'><model>z13</model><feature policy='forbid' name='te'/></cpu>", "'te'"),
+    ],
+)
+def test_a_cpu_that_qemu_cannot_be_told(s390: Any, draw: Callable[..., str], cpu: str, named: str) -> None:
+    with pytest.raises(Unsupported, match=named):
+        s390.arguments(draw(body=cpu))
+
+
+def test_a_cpu_is_told_with_its_features(s390: Any, draw: Callable[..., str]) -> None:
+    features = "<feature policy='require' name='vx'/><feature policy='disable' name='te'/>"
+    text = draw(body=f"<cpu mode='custom' match='exact'><model>z13</model>{features}</cpu>")
+    assert next(a.words[1] for a in s390.arguments(text) if a.words[0] == "-cpu") == "z13,vx=on,te=off"
+
+
+def test_a_mediated_pci_device_has_numbers_that_are_not_told(s390: Any, draw: Callable[..., str]) -> None:
+    text = draw(MDEV.format("vfio-pci", 1))
+    assert identities(s390.completed(text))
+    assert not any("zpci" in word for a in s390.arguments(text) for word in a.words)

@@ -53,7 +53,7 @@ def check(domain: Domain, c: Completion) -> None:
         _hyperv(features.hyperv, c)
     _ring(features, c)
     teardown = features.async_teardown
-    if teardown is not None and not c.caps.has_option("run-with", "async-teardown"):
+    if teardown is not None and teardown.enabled and not c.caps.has_option("run-with", "async-teardown"):
         c.problem(teardown, "feature 'async-teardown' does not exist in this emulator", "no <async-teardown>")
     ps2, vmport = features.ps2, features.vmport
     if ps2 is not None and ps2.state is not None:
