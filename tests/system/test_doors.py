@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +153,31 @@ def test_names_that_are_not_on_the_list_and_revoked_certificates(
     assert "revoked" in daemon.output()
 
 
+def test_certificates_are_read_anew_at_a_signal(
+    daemon: Any, configured: Callable[..., int], pki: Authority, friend: Path, tmp_path: Path
+) -> None:
+    careless = pki.issue("client", "/CN=careless")
+    crl = tmp_path / "crl.pem"
+    port = configured(f'[tls]\nlisten = "localhost"\nport = {{port}}\n{{files}}\ncrl_file = "{crl}"\n')
+    assert not virsh(over_tls(port, careless), "list").returncode
+    crl.write_text("none yet")
+    tell(daemon, "the certificates stay as they were")
+    assert not virsh(over_tls(port, careless), "list").returncode
+    shutil.copy(pki.revoke(careless), crl)
+    tell(daemon, "certificates read anew")
+    assert virsh(over_tls(port, careless), "list").returncode
+    assert not virsh(over_tls(port, friend), "list").returncode
+
+
+def tell(daemon: Any, answer: str) -> None:
+    """Send the signal and wait until the daemon says that it has obeyed."""
+    os.kill(daemon.pid, signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while answer not in daemon.output():
+        assert time.monotonic() < deadline, daemon.output()
+        time.sleep(0.05)
+
+
 def authfile(place: Path, user: str, password: str) -> str:
     place.write_text(
         f"[credentials-me]\nauthname={user}\npassword={password}\n"
@@ -238,3 +266,18 @@ def test_certificates_that_are_not_there_are_named(daemon: Any, tmp_path: Path) 
     assert done.returncode == 1
     assert f"{tmp_path}/none.pem" in done.stderr.splitlines()[-1]
     assert not daemon.socket.exists()
+
+
+def test_handshakes_that_never_end_lock_nobody_out(daemon: Any, configured: Callable[..., int], friend: Path) -> None:
+    limits = "[sockets]\nmax_clients = 30\nmax_anonymous_clients = 10\n"
+    port = configured(f'{limits}[tls]\nlisten = "127.0.0.1"\nport = {{port}}\n{{files}}\n')
+    idle = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(60)]
+    try:
+        done = virsh(over_tls(port, friend), "list")
+        assert not done.returncode, done.stderr
+        assert not virsh(f"qemu+unix:///system?socket={daemon.socket}", "list").returncode
+        idle[0].settimeout(10)
+        assert idle[0].recv(1) == b""
+    finally:
+        for one in idle:
+            one.close()

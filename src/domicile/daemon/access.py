@@ -144,6 +144,18 @@ def users(sasl: Sasl, paths: Paths) -> Users:
     return Users(Path(sasl.users) if sasl.users else paths.config.with_name("sasl-users"), sasl.allowed_username_list)
 
 
+def renew(server: Server[Any], tls: Tls) -> None:
+    """Read the certificates anew, for the connections to come; where they cannot be used, those before stay."""
+    if not tls.listen:
+        return
+    try:
+        server.renew(tls_context(tls))
+    except HostFailure as fault:
+        log.error("the certificates stay as they were", why=fault.message)
+    else:
+        log.info("certificates read anew")
+
+
 def tls_context(tls: Tls) -> ssl.SSLContext:
     """Read the certificates.
 

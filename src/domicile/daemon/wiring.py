@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
         await server.close(grace=0)
         await service.close()
         raise
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, access.renew, server, config.tls)
     ready()
     log.info("ready", socket=str(paths.socket), domains=len(service.registry))
     starting = asyncio.create_task(_autostart(service), name="autostart")

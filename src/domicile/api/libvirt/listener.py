@@ -35,16 +35,24 @@ _FAREWELL_SECONDS = 2.0
 
 
 class Listener:
-    """One listening socket; `enter` makes the protocol of a connection, `full` says that no more can be taken."""
+    """One listening socket; `enter` makes the protocol of a connection, `full` says that no more can be taken.
+
+    At most `most` clients of TLS shake hands at a time; of more, the one that began first goes.
+    """
 
     def __init__(
-        self, sock: socket.socket, door: Door, enter: Callable[[Door], Link[Any]], full: Callable[[], bool]
+        self,
+        sock: socket.socket,
+        door: Door,
+        enter: Callable[[Door], Link[Any]],
+        full: Callable[[], bool],
+        most: int,
     ) -> None:
-        self.door, self._sock, self._enter, self._full = door, sock, enter, full
+        self.door, self._sock, self._enter, self._full, self._most = door, sock, enter, full, most
         self._loop = asyncio.get_running_loop()
         self._place = _place(sock)
         self._listening = self._closed = False
-        self.handshakes: set[asyncio.Task[Any]] = set()
+        self.handshakes: dict[asyncio.Task[Any], None] = {}
 
     @property
     def port(self) -> int:
@@ -91,8 +99,17 @@ class Listener:
             SocketTransport(sock, self._enter(self.door), descriptors=self.door.local).begin()
             return
         task = tasks.spawn(f"handshake at {self.door.name}", self._handshake(sock))
-        self.handshakes.add(task)
-        task.add_done_callback(self.handshakes.discard)
+        self.handshakes[task] = None
+        task.add_done_callback(lambda task: self._shaken(task, sock))
+        if len(self.handshakes) > self._most:
+            oldest = next(iter(self.handshakes))
+            self.handshakes.pop(oldest)
+            oldest.cancel()
+
+    def _shaken(self, task: asyncio.Task[Any], sock: socket.socket) -> None:
+        self.handshakes.pop(task, None)
+        if task.cancelled():  # perhaps before it began
+            sock.close()
 
     async def _handshake(self, sock: socket.socket) -> None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -26,6 +26,7 @@ from domicile.rpc import frame as f
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
 log = structlog.get_logger(__name__)
 C = TypeVar("C")
@@ -105,12 +106,18 @@ class Server(Generic[C]):
         return self._listeners[-1].port
 
     def _open(self, sock: socket.socket, door: Door) -> None:
-        listener = Listener(sock, door, lambda door: Session(self, door), self._full)
+        listener = Listener(sock, door, lambda door: Session(self, door), self._full, self.limits.unopened)
         self._listeners.append(listener)
         listener.go_on()
         if self._watch is None:
             self._watch = tasks.spawn("watch over clients", self._look_after())
         log.info("listening", door=door.name, read_only=door.read_only, auth=door.auth, tls=door.tls is not None)
+
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """Show other certificates to the clients of TLS to come."""
+        for listener in self._listeners:
+            if listener.door.tls is not None:
+                listener.door = replace(listener.door, tls=tls)
 
     def _full(self) -> bool:
         shaking = sum(len(listener.handshakes) for listener in self._listeners)
