@@ -28,7 +28,7 @@ def event_handlers(
     def subscribe(conn: Session[Service], event_id: int, about: Any) -> int:
         if not 0 <= event_id < len(events):
             raise InvalidRequest(f"unsupported event ID {event_id}; accepted: 0 to {len(events) - 1}")
-        return conn.server.events.subscribe(conn, events[event_id], about.uuid if about is not None else None)
+        return conn.server.events.subscribe(conn, events[event_id], getattr(about, "uuid", None))
 
     @handlers.handle(deregister)
     def unsubscribe(conn: Session[Service], callback_id: int) -> None:
