@@ -71,7 +71,8 @@ def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, 
     completion, found = _complete(domain, host, find)
     wrong = [p for p in problems if p.severity == "error"]
     # What could not be read is not missing as well.
-    wrong += [p for p in found if _spot(p) not in {_spot(known) for known in wrong}]
+    told, paths = {_spot(known) for known in wrong}, {known.path for known in wrong}
+    wrong += [p for p in found if _spot(p) not in told and p.path not in paths]
     if strict and not wrong:
         wrong = [replace(p, severity="error", code=XML_INVALID_SCHEMA) for p in problems]
     if wrong:

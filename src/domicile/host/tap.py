@@ -22,7 +22,7 @@ _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _SIOCGIFMTU, _SIOCSIFMTU = 0x8921, 0x8922
 _SIOCSIFHWADDR = 0x8924
-_SIOCBRADDIF = 0x89A2
+_SIOCBRADDIF, _SIOCBRDELIF = 0x89A2, 0x89A3
 _IFF_UP = 0x1
 _ARPHRD_ETHER = 1
 _NAME = "vnet%d"
@@ -95,6 +95,25 @@ def _join(name: str, need: Tap) -> None:
             answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16s24x", _bytes(name)))
             flags = struct.unpack_from("H", answer, 16)[0] | _IFF_UP
             fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", _bytes(name), flags))
+
+
+def move(name: str, bridge: str) -> None:
+    """Put a tap that exists on another bridge. Raises: HostFailure; it stays where it was then."""
+    before = Path(f"/sys/class/net/{name}/brport/bridge")
+    try:
+        old = before.resolve(strict=True).name if before.exists() else ""
+        index = socket.if_nametoindex(name)
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as control:
+            if old:
+                fcntl.ioctl(control, _SIOCBRDELIF, struct.pack("16si20x", _bytes(old), index))
+            try:
+                fcntl.ioctl(control, _SIOCBRADDIF, struct.pack("16si20x", _bytes(bridge), index))
+            except OSError:
+                if old:
+                    fcntl.ioctl(control, _SIOCBRADDIF, struct.pack("16si20x", _bytes(old), index))
+                raise
+    except OSError as error:
+        raise HostFailure(f"cannot put {name} on the bridge {bridge}: {error.strerror}") from error
 
 
 def _bytes(name: str) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domicile.base.errors import InvalidRequest, Unsupported
+from domicile.base.errors import HostFailure, InvalidRequest, Unsupported
 from domicile.devices.disk import Disk
 from domicile.domain.domain import Domain
 from domicile.domain.edit import tune
@@ -153,3 +155,28 @@ async def _numbered(state: Running, disk: Disk, number: int) -> str | None:
             return f"{top.removesuffix('-storage')}-{depth}-storage"
         layer, depth = layer.backingStore, depth + 1
     return None
+
+
+async def job(state: Running, path: str) -> Mapping[str, Any] | None:
+    """Give the job that QEMU does with a disk; None where there is none. Raises: InvalidRequest."""
+    disk = tune.disk_of(state.domain, path)
+    dev, alias = disk.target.dev if disk.target is not None else "", disk.alias.name if disk.alias is not None else ""
+    for each in await state.qmp("query-block-jobs"):
+        name = str(each.get("device") or "")
+        if name in (alias, dev) or any(mark in name.split("-") for mark in (dev, alias) if mark):
+            found: Mapping[str, Any] = each
+            return found
+    return None
+
+
+async def peek(machine: Machine, offset: int, size: int, *, physical: bool) -> bytes:
+    """Read a guest's memory through a file in the machine's own directory, which QEMU writes. Raises: QemuRefused, HostFailure."""
+    place = machine.directory / f"peek-{secrets.token_hex(8)}"
+    arguments = {"val": offset, "size": size, "filename": str(place)}
+    try:
+        await machine.qmp("pmemsave" if physical else "memsave", arguments)
+        return await asyncio.to_thread(place.read_bytes)
+    except OSError as error:
+        raise HostFailure(f"{place}: {error.strerror}") from error
+    finally:
+        await asyncio.to_thread(place.unlink, missing_ok=True)

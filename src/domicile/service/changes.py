@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from domicile.base.errors import DomicileError, InvalidDocument, WrongState
+from domicile.base.errors import XML_ERROR, DomicileError, InvalidDocument, WrongState
+from domicile.base.problem import Problem
+from domicile.devices.controller import Controller
+from domicile.devices.interface import Interface
+from domicile.devices.parts.chardev import CharDevice
+from domicile.devices.parts.device import Device
 from domicile.domain import document
 from domicile.domain.complete import complete
 from domicile.domain.domain import Domain
+from domicile.domain.edit import devices
 from domicile.plan.capabilities import Capabilities
 from domicile.qemu.monitor import DEADLINE
 from domicile.runtime.machine import Machine
+from domicile.schema import tree
 from domicile.service import drafts
 from domicile.service.entry import Entry, Live
 from domicile.store.values import Author
@@ -108,6 +115,38 @@ class Changes:
                 if draft is not None and same:
                     state.live.revision = entry.head
                 await self.keep(state)
+
+    async def judge(self, entry: Entry, device: Device, *, config: bool) -> None:
+        """Look at a device that no domain can be given or deprived of alone: what is wrong with it is said first.
+
+        Raises: InvalidDocument
+        """
+        if not isinstance(device, Controller):
+            await self._alone(entry, tree.copy(device), config=config, bears=lambda problem: False)
+
+    async def normal(self, entry: Entry, device: Device, *, config: bool, strict: bool = True) -> Device:
+        """Give a device with what its owner left open filled in, but no name, place or MAC address that was not given.
+
+        Raises: InvalidDocument where it says what no device can be, and that is looked at (`strict`).
+        """
+        filled: Device = tree.copy(device)
+        if isinstance(device, Controller):
+            return filled
+        await self._alone(entry, filled, config=config, bears=lambda problem: not strict or problem.code != XML_ERROR)
+        if isinstance(filled, CharDevice) and isinstance(device, CharDevice):
+            return device
+        filled.address, filled.alias, filled.boot = device.address, device.alias, device.boot
+        if isinstance(filled, Interface) and isinstance(device, Interface):
+            filled.mac = device.mac
+        return filled
+
+    async def _alone(self, entry: Entry, device: Device, *, config: bool, bears: Callable[[Problem], bool]) -> None:
+        """Complete a copy of a domain in which the device is the only one of its family; it is filled in, too."""
+        service = self._service
+        domain = service.domain(entry, inactive=config)
+        devices.siblings(domain, device)[:] = [device]
+        await service.emulators.ensure_for(domain)
+        complete(domain, service.host, service.emulators.find, borne=bears)
 
     async def keep(self, state: Running) -> None:
         """Show and store a running machine's changed document, unless it ended meanwhile."""

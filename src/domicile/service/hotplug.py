@@ -81,29 +81,30 @@ async def attach(state: Running, device: Device) -> str:
     probe = plugging.completed(state, lambda domain: edit.place(domain, wanted))
     if isinstance(wanted, Disk):
         bus = wanted.target.bus if wanted.target is not None else None
+        if wanted.device == "floppy":
+            raise _refused("floppy device hotplug isn't supported")
         if bus not in _BUSES:
             words = f"disk bus '{bus}' cannot be hotplugged; {', '.join(_BUSES)} can"
             raise Unsupported(words, code=INTERNAL_ERROR)
-        if wanted.device == "floppy" or (wanted.device == "cdrom" and bus == "virtio"):
-            raise _refused("cdrom/floppy device hotplug isn't supported on this bus")
     missing = [gap.what for gap in gaps(probe) if gap.refused]
     if missing:
         raise Unsupported(f"this version of Domicile cannot do yet: {', '.join(missing)}")
-    new: list[Any] = [
-        c for c in edit.lists(probe).of(Controller) if (c.type, c.index) not in before and c is not wanted
-    ]
+    new = [c for c in edit.lists(probe).of(Controller) if (c.type, c.index) not in before and c is not wanted]
     _refuse_controllers(new)
     for controller in new:
+        # It stays, whatever becomes of the device: without its guest it could not be taken out again.
         edit.place(state.domain, controller)
+        await _plug(state, controller)
+        await state.service.changes.keep(state)
     edit.place(state.domain, wanted)
     if isinstance(wanted, Disk):
         disks.arrange(edit.lists(state.domain))
-    return await _plug(state, [*new, wanted])
+    return await _plug(state, wanted)
 
 
 def _refuse_controllers(new: list[Controller]) -> None:
     for controller in new:
-        if controller.type not in ("scsi", "virtio-serial"):
+        if controller.type != "scsi":
             raise InvalidRequest(
                 f"no place is left for the device: a controller of type '{controller.type}' would be needed, "
                 "which cannot be added while the machine runs",
@@ -111,22 +112,19 @@ def _refuse_controllers(new: list[Controller]) -> None:
             )
 
 
-async def _plug(state: Running, new: list[Any]) -> str:
-    named, items, needs = plugging.wishes(state, new)
+async def _plug(state: Running, device: Any) -> str:
+    """Add what the document has already; where that fails the document stays as it was stored last."""
+    named, items, needs = plugging.wishes(state, [device])
     needs = await plugging.check_needs(state, needs)
-    for device in new:
-        twin = edit.siblings(named, device)[
-            [each is device for each in edit.siblings(state.domain, device)].index(True)
-        ]
-        device.alias = twin.alias
+    number = [each is device for each in edit.siblings(state.domain, device)].index(True)
+    device.alias = edit.siblings(named, device)[number].alias
     added = await plugging.add(state, items, needs)
     try:
-        for device in new:
-            await _finish(state, device, added.taps)
+        await _finish(state, device, added.taps)
     except BaseException:
         await added.take_back()
         raise
-    return _alias(new[-1])
+    return _alias(device)
 
 
 async def _finish(state: Running, device: Device, taps: dict[str, str]) -> None:
@@ -241,6 +239,11 @@ async def _gone(service: Service, entry: Entry, alias: str) -> None:
 # Changing.
 
 
+def changes(device: Device) -> bool:
+    """Whether a device of that family can change at all."""
+    return isinstance(device, Disk | Interface | Graphics) or device.shape.tag == "memory"
+
+
 async def update(state: Running, device: Device, *, force: bool = False) -> None:
     """Change a device of a running machine. Raises: NotFound, InvalidRequest, Unsupported, QemuRefused."""
     if isinstance(device, Disk):
@@ -260,15 +263,15 @@ _FIXED = ("model", "driver", "backend", "tune", "boot", "address", "rom", "mtu",
 
 
 async def _update_interface(state: Running, found: Interface, wanted: Interface) -> None:
-    """Change an interface's cable and limits; the rest is fixed while it runs."""
-    if wanted.type != found.type:
+    """Change an interface's cable, limits and bridge; the rest is fixed while it runs."""
+    if wanted.type != found.type and not {wanted.type, found.type} <= {"bridge", "network"}:
         raise _refused(f"cannot change network interface type from '{found.type}' to '{wanted.type}'")
     for slot in _FIXED:
         value, before = getattr(wanted, slot), getattr(found, slot)
         if value is not None and not (before is not None and edit.covers(value, before, leave=())):
             raise _refused(f"cannot modify network device <{slot}> of a running domain")
     if wanted.source is not None and (found.source is None or not edit.covers(wanted.source, found.source, leave=())):
-        raise _refused("changing the <source> of a running domain's interface is not supported by this version")
+        await live_net.move(state, found, wanted)
     state_now = found.link.state if found.link is not None else None
     asked = wanted.link.state if wanted.link is not None else None
     found.link = wanted.link

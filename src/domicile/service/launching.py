@@ -11,6 +11,7 @@ from domicile.base.errors import HostFailure, Unsupported
 from domicile.devices.disk import Disk
 from domicile.domain.domain import Domain
 from domicile.host import chain
+from domicile.plan.capabilities import Capabilities
 from domicile.plan.need import File, Need, Tap
 from domicile.runtime.lifecycle import Policy
 from domicile.service.networks import Networks
@@ -33,6 +34,18 @@ def resolved(needs: tuple[Need, ...], bridges: Mapping[str, str], networks: Netw
             )
         found.append(need)
     return found
+
+
+def check_cpus(domain: Domain, caps: Capabilities) -> None:
+    """Refuse more virtual CPUs than the machine type has room for; a definition may have been given them later. Raises: Unsupported."""
+    kind = domain.os.type if domain.os is not None else None
+    name, most = (
+        (kind.machine or "" if kind is not None else ""),
+        domain.vcpu.value or 1 if domain.vcpu is not None else 1,
+    )
+    machine = caps.machine(name, domain.type == "kvm") or caps.machine(name)
+    if machine is not None and machine.max_cpus and most > machine.max_cpus:
+        raise Unsupported(f"machine type '{name}' has at most {machine.max_cpus} virtual CPUs, the domain has {most}")
 
 
 def backing_files(domain: Domain) -> list[Need]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from domicile.base.errors import Unsupported
+from domicile.base.errors import OPERATION_FAILED, HostFailure, Unsupported
 from domicile.devices.interface import Interface
 from domicile.domain.edit import tune
-from domicile.host import shaper
+from domicile.host import shaper, tap
 from domicile.service.changes import Running
 
+OPERATION_UNSUPPORTED = 84
 _SHAPED = ("network", "bridge", "ethernet", "direct")
 
 
@@ -35,3 +36,21 @@ async def set_link(state: Running, interface: Interface) -> None:
     name = interface.alias.name if interface.alias is not None else ""
     up = interface.link is None or interface.link.state != "down"
     await state.qmp("set_link", {"name": name, "up": up})
+
+
+async def move(state: Running, found: Interface, wanted: Interface) -> None:
+    """Put an interface on another bridge or network. Raises: Unsupported, HostFailure, NotFound."""
+    tap_name = found.target.dev if found.target is not None else None
+    if wanted.type not in ("bridge", "network") or not tap_name or wanted.source is None:
+        raise Unsupported(
+            f"the <source> of an interface of type '{found.type}' is fixed while the domain runs",
+            code=OPERATION_UNSUPPORTED,
+        )
+    name = wanted.source.bridge or ""
+    if wanted.type == "network":
+        networks, configured = state.service.networks, state.service.machines.networks
+        name = configured.get(wanted.source.network or "") or networks.bridge(wanted.source.network or "")
+    if name not in tap.bridges():
+        raise HostFailure(f"bridge {name} doesn't exist", code=OPERATION_FAILED)
+    await asyncio.to_thread(tap.move, tap_name, name)
+    found.type, found.source = wanted.type, wanted.source

@@ -126,6 +126,7 @@ class Machines:
         caps = await self.capabilities(domain)
         if domain.cpu is not None and domain.type == "kvm":
             choose.compare(domain.cpu, caps, inspect.cpu().flags)
+        launching.check_cpus(domain, caps)
         number = service.registry.new_id()
         plan = plan_domain(domain, caps, service.host, number=number)
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]

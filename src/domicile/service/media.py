@@ -19,26 +19,15 @@ from domicile.service.changes import Running
 OPERATION_UNSUPPORTED = 84
 #: How often, and how far apart in seconds, a guest is asked to open its drive.
 _ASKED, _PAUSE = 10, 0.3
-# What a disk of a running machine can change beside its medium.
-_FREE = ("source", "backingStore", "alias", "address", "iotune", "snapshot", "auth", "encryption", "boot")
+# What a disk of a running machine cannot change.
+_FIXED = ("target", "readonly", "shareable", "transient", "serial", "wwn", "vendor", "product", "geometry", "blockio")
 
 
 async def update(state: Running, found: Disk, wanted: Disk, *, force: bool) -> None:
     """Change a disk of a running machine: its medium and its limits. Raises: Unsupported, QemuRefused."""
     if wanted.device != found.device:
         raise _refused("device", found)
-    for slot in (
-        "target",
-        "readonly",
-        "shareable",
-        "transient",
-        "serial",
-        "wwn",
-        "vendor",
-        "product",
-        "geometry",
-        "blockio",
-    ):
+    for slot in _FIXED:
         value, before = getattr(wanted, slot), getattr(found, slot)
         same = edit.covers(value, before, leave=("tray",)) if isinstance(value, DiskTarget) else value == before
         removable = found.device in ("cdrom", "floppy") and slot in ("readonly", "transient")
@@ -50,7 +39,7 @@ async def update(state: Running, found: Disk, wanted: Disk, *, force: bool) -> N
     if wanted.source is not None and not (
         found.source is not None and edit.covers(wanted.source, found.source, leave=())
     ):
-        raise _refused("source", found)
+        raise Unsupported("disk source can be changed only in removable drives")
     if wanted.iotune is not None and wanted.iotune != found.iotune:
         found.iotune = wanted.iotune
         await live_tuning.apply_io_tune(state, found)

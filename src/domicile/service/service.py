@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from domicile.base.errors import INTERNAL_ERROR, WrongState
 from domicile.devices.channel import Channel
 from domicile.domain import document
+from domicile.domain import migratable as elsewhere
 from domicile.domain.complete import complete
 from domicile.domain.domain import Domain
 from domicile.host.fulfil import Host as HostResources
@@ -138,8 +139,12 @@ class Service:
         Where it is `migratable`, that is the running machine's without what belongs to this run alone.
         """
         text = self._document(entry, inactive)
-        if migratable and not inactive and entry.live is not None:
-            text = document.write(complete(document.read_stored(text), self.host, self.emulators.find).domain)
+        if migratable:
+            domain = document.read_stored(text)
+            if not inactive and entry.live is not None:
+                complete(domain, self.host, self.emulators.find)
+            elsewhere.strip(domain)
+            text = document.write(domain)
         if not secrets and "passwd=" in text:
             text = document.write(document.read_stored(text), secrets=False)
         return text

@@ -142,3 +142,60 @@ def _read(path: str, offset: int, size: int) -> bytes:
             os.close(fd)
     except OSError as error:
         raise HostFailure(f"{path}: {error.strerror}") from error
+
+
+# Source: virDomainMemoryFlags.
+_VIRTUAL, _PHYSICAL = 1, 2
+
+
+@handlers.handle(calls.domain_memory_peek)
+async def memory_peek(conn: Session[Service], dom: Domain, offset: int, size: int, flags: int) -> bytes:
+    """Read some bytes of a running guest's memory, by physical or by virtual address."""
+    known(flags, _VIRTUAL | _PHYSICAL, "domain_memory_peek")
+    if flags not in (_VIRTUAL, _PHYSICAL):
+        raise InvalidRequest("flags parameter must be VIR_MEMORY_VIRTUAL or VIR_MEMORY_PHYSICAL")
+    _, machine = machine_of(conn, dom)
+    return await block_stats.peek(machine, offset, min(size, _PEEK_MAX), physical=flags == _PHYSICAL)
+
+
+# Source: virDomainBlockJobType.
+_JOBS = {"stream": 1, "mirror": 2, "commit": 3, "backup": 5}
+
+
+@handlers.handle(calls.domain_get_block_job_info)
+async def get_block_job_info(
+    conn: Session[Service], dom: Domain, path: str, flags: int
+) -> tuple[int, int, int, int, int]:
+    """Say which job goes on with a disk: whether there is one, its kind, its speed (MiB/s, or bytes), where it is, its end."""
+    known(flags, 1, "domain_get_block_job_info")
+    entry, _ = machine_of(conn, dom)
+    job = await block_stats.job(conn.context.changes.running(entry), path)
+    if job is None:
+        return 0, 0, 0, 0, 0
+    speed = job.get("speed", 0) if flags & 1 else job.get("speed", 0) >> 20
+    return 1, _JOBS.get(job["type"], 0), speed, job["offset"], job["len"]
+
+
+@handlers.handle(calls.domain_block_job_abort)
+async def block_job_abort(conn: Session[Service], dom: Domain, path: str, flags: int) -> None:
+    """End the job that goes on with a disk."""
+    known(flags, 3, "domain_block_job_abort")
+    entry, machine = machine_of(conn, dom)
+    job = await block_stats.job(conn.context.changes.running(entry), path)
+    if job is None:
+        raise InvalidRequest(f"disk {path} does not have an active block job")
+    command = "block-job-complete" if flags & 2 else "block-job-cancel"
+    await machine.qmp(command, {"device": job["device"]})
+    conn.context.machines.done("blockjob-abort", entry, author(conn, "blockjob"), disk=path)
+
+
+@handlers.handle(calls.domain_block_job_set_speed)
+async def block_job_set_speed(conn: Session[Service], dom: Domain, path: str, bandwidth: int, flags: int) -> None:
+    """Limit the speed of the job that goes on with a disk, in MiB or bytes a second."""
+    known(flags, 1, "domain_block_job_set_speed")
+    entry, machine = machine_of(conn, dom)
+    job = await block_stats.job(conn.context.changes.running(entry), path)
+    if job is None:
+        raise InvalidRequest(f"disk {path} does not have an active block job")
+    speed = bandwidth if flags & 1 else bandwidth << 20
+    await machine.qmp("block-job-set-speed", {"device": job["device"], "speed": speed})

@@ -11,6 +11,7 @@ from domicile.api.libvirt.author import author
 from domicile.api.libvirt.flags import Affect, affected, known
 from domicile.api.libvirt.reference import entry_of
 from domicile.api.libvirt.registry import Registry
+from domicile.devices.interface import Interface
 from domicile.domain.edit import devices as edit
 from domicile.rpc.calls import domain_device as calls
 from domicile.rpc.types import Domain
@@ -50,6 +51,8 @@ async def _attach(conn: Session[Service], dom: Domain, xml: str, flags: int) -> 
     live, config = affected(entry, flags)
     device = edit.parse(xml)
     hotplug.agree(device)
+    if not edit.alone(device):
+        await conn.context.changes.judge(entry, device, config=config)
     added: list[str] = []
 
     def stored(domain: Document) -> None:
@@ -85,6 +88,8 @@ async def detach_device(conn: Session[Service], dom: Domain, xml: str) -> None:
 async def _detach(conn: Session[Service], dom: Domain, device: Device, flags: int) -> None:
     entry = entry_of(conn, dom)
     live, config = affected(entry, flags)
+    strict = isinstance(device, Interface)
+    device = await conn.context.changes.normal(entry, device, config=not live, strict=strict)
 
     async def act(state: Running) -> None:
         await hotplug.detach(state, device)
@@ -119,10 +124,12 @@ async def update_device_flags(conn: Session[Service], dom: Domain, xml: str, fla
     entry = entry_of(conn, dom)
     live, config = affected(entry, flags)
     device = edit.parse(xml)
-    hotplug.agree(device)
+    if not hotplug.changes(device):
+        await conn.context.changes.judge(entry, device, config=config)
+    filled = await conn.context.changes.normal(entry, device, config=not live)
 
     async def act(state: Running) -> None:
-        await hotplug.update(state, device, force=bool(flags & _FORCE))
+        await hotplug.update(state, filled, force=bool(flags & _FORCE))
 
     await conn.context.changes.apply(
         entry, author(conn, "update-device"), live=live, config=config,

@@ -166,7 +166,14 @@ async def set_block_io_tune(
         await live_tuning.apply_io_tune(state, edit.disk_of(state.domain, disk))
 
     await conn.context.changes.apply(
-        entry, author(conn, "blkdeviotune"), live=live, config=config, stored=stored, running=running, act=act
+        entry,
+        author(conn, "blkdeviotune"),
+        live=live,
+        config=config,
+        stored=stored,
+        running=running,
+        act=act,
+        bears=("devices/disk",),
     )
 
 

@@ -11,7 +11,15 @@ from domicile.api.libvirt.flags import known, of_config
 from domicile.api.libvirt.params import STRING_OKAY, Kind, answer
 from domicile.api.libvirt.reference import entry_of, machine_of
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import FROM_DOMAIN, DomicileError, InvalidRequest, Unsupported, WrongState
+from domicile.base.errors import (
+    FROM_DOMAIN,
+    INTERNAL_ERROR,
+    DomicileError,
+    HostFailure,
+    InvalidRequest,
+    Unsupported,
+    WrongState,
+)
 from domicile.rpc.calls import domain_tune as calls
 from domicile.rpc.records import InterfaceStats, MemoryStat, VcpuInfo
 from domicile.rpc.types import Domain, TypedParam
@@ -106,6 +114,8 @@ def interface_stats(conn: Session[Service], dom: Domain, device: str) -> Interfa
     entry, _ = machine_of(conn, dom)
     for nic in glance.of(conn.context, entry).nics:
         if device in (nic.tap, nic.mac):
-            counted = stats.interface(nic.tap) if nic.tap else None
+            if not nic.tap:
+                raise HostFailure("this interface has no device on the host that could be counted", code=INTERNAL_ERROR)
+            counted = stats.interface(nic.tap)
             return InterfaceStats(*(counted or (0,) * 8))
     raise InvalidRequest(f"'{device}' is not a known interface", domain=FROM_DOMAIN)

@@ -46,7 +46,11 @@ def check(interface: Interface, c: Completion) -> None:
     mac = interface.mac.address if interface.mac is not None else None
     if mac and int(mac[:2], 16) & 1:
         c.problem(
-            interface.mac, f"expected unicast mac address, found multicast '{mac}'", "an even first byte", "@address"
+            interface.mac,
+            f"expected unicast mac address, found multicast '{mac}'",
+            "an even first byte",
+            "@address",
+            code=XML_ERROR,
         )
     model = interface.model.type if interface.model is not None else None
     if model is not None and not _MODEL_WORD.match(model):
@@ -66,13 +70,13 @@ def _check_source(interface: Interface, kind: str, source: InterfaceSource | Non
     needed = _NEEDED.get(kind)
     if needed and (source is None or getattr(source, needed) is None):
         message = f"interface of type '{kind}' has no <source> with an attribute '{needed}'"
-        c.problem(interface, message, f"<source {needed}='…'/>", "source")
+        c.problem(interface, message, f"<source {needed}='…'/>", "source", code=XML_ERROR)
     if kind in ("server", "client", "mcast", "udp"):
         slots = ("port",) if kind == "server" else ("port", "address")
         for slot in slots:
             if source is None or getattr(source, slot) is None:
                 message = f"interface of type '{kind}' has no <source> with an attribute '{slot}'"
-                c.problem(interface, message, f"<source {slot}='…'/>", f"source/@{slot}")
+                c.problem(interface, message, f"<source {slot}='…'/>", f"source/@{slot}", code=XML_ERROR)
         if kind == "udp" and (source is None or source.local is None or source.local.port is None):
             message = "interface of type 'udp' has no <local> with an attribute 'port' in <source>"
             c.problem(interface, message, "<local address='…' port='…'/>", "source/local")

@@ -19,12 +19,14 @@ from domicile.base.errors import (
     WrongState,
 )
 from domicile.devices import BY_TAG
+from domicile.devices.console import Console
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.filesystem import Filesystem
 from domicile.devices.graphics.model import Graphics
 from domicile.devices.hostdev import Hostdev
 from domicile.devices.interface import Interface
+from domicile.devices.lease import Lease
 from domicile.devices.parts.device import Device
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.rules import controllers
@@ -37,10 +39,13 @@ OPERATION_UNSUPPORTED = 84
 # What a stored definition can be given and deprived of one by one.
 _STORED = (
     "disk", "interface", "sound", "hostdev", "lease", "controller", "serial", "parallel", "console", "channel", "filesystem",
-    "rng", "memory", "redirdev", "shmem", "watchdog", "input", "vsock", "tpm",
+    "rng", "memory", "redirdev", "shmem", "watchdog", "input", "vsock",
 )  # fmt: skip
 # Of these a domain has at most one.
-_SINGLE = ("watchdog", "vsock", "tpm")
+_SINGLE = ("watchdog", "vsock")
+_TERMINALS = ("serial", "parallel", "console", "channel")
+# The kind of error by which a missing device is told; the usual one is "device not found".
+_MISSING = {**dict.fromkeys(_TERMINALS, INVALID_ARG), "vsock": OPERATION_FAILED}
 
 
 def parse(xml: str) -> Device:
@@ -80,7 +85,7 @@ def target(disk: Disk) -> str:
 def insert(domain: Domain, device: Device) -> None:
     """Add a device to a stored definition. Raises: WrongState where one like it is there, Unsupported."""
     tag, others = device.shape.tag, siblings(domain, device)
-    if tag not in _STORED:
+    if not alone(device):
         raise Unsupported(
             f"persistent attach of device '{tag}' is not supported; accepted are {', '.join(_STORED)}",
             code=OPERATION_UNSUPPORTED,
@@ -89,6 +94,12 @@ def insert(domain: Domain, device: Device) -> None:
     if taken:
         raise WrongState(taken)
     place(domain, device)
+
+
+def alone(device: Device) -> bool:
+    """Whether a stored definition can be given such a device alone."""
+    mirrors = isinstance(device, Console) and (device.target is None or device.target.type in (None, "serial"))
+    return device.shape.tag in _STORED and not mirrors
 
 
 def place(domain: Domain, device: Device) -> None:
@@ -110,11 +121,25 @@ def _taken(device: Device, others: list[Any]) -> str:
     if isinstance(device, Filesystem):
         there = {_text(each.target) for each in others}
         return "Target already exists" if device.target is not None and _text(device.target) in there else ""
+    if isinstance(device, Lease):
+        same = any((each.lockspace, each.key) == (device.lockspace, device.key) for each in others)
+        return f"lease '{device.key}' already exists" if same else ""
+    if device.shape.tag in _TERMINALS:
+        port = _port(device)
+        return (
+            f"a {device.shape.tag} with target {port!r} already exists" if port in map(_port, others) and port else ""
+        )
     if isinstance(device, Hostdev):
         return "device is already in the domain configuration" if any(covers(device, each) for each in others) else ""
     if device.shape.tag in _SINGLE and others:
         return f"the domain has a device '{device.shape.tag}' already"
     return ""
+
+
+def _port(device: Any) -> object:
+    """Say by what a terminal is known to the guest; nothing where that was left open."""
+    name, number = getattr(device.target, "name", None), getattr(device.target, "port", None)
+    return name if device.shape.tag == "channel" else "" if number is None else f"{number}"
 
 
 def _text(element: Element | None) -> str:
@@ -155,7 +180,8 @@ def find(domain: Domain, wanted: D) -> D:
     if wanted.address is not None and len(found) > 1:
         found = [each for each in found if each.address is not None and covers(wanted.address, each.address, leave=())]
     if not found:
-        raise NotFound(f"no {_named(wanted)} found", code=DEVICE_MISSING)
+        code = _MISSING.get(wanted.shape.tag, DEVICE_MISSING)
+        raise NotFound(f"no {_named(wanted)} found", code=code)
     if len(found) > 1 and isinstance(wanted, Interface):
         raise InvalidRequest(
             f"multiple devices match {_named(wanted)}; its <address> would say which", code=OPERATION_FAILED
@@ -181,7 +207,7 @@ def _interfaces(wanted: Interface, others: list[Interface]) -> list[Interface]:
 
 
 def _controllers(wanted: Controller, others: list[Controller]) -> list[Controller]:
-    return [each for each in others if (each.type, each.index) == (wanted.type, wanted.index or 0)]
+    return [each for each in others if (each.type, each.index) == (wanted.type, wanted.index)]
 
 
 def _filesystems(wanted: Filesystem, others: list[Filesystem]) -> list[Filesystem]:
@@ -197,8 +223,13 @@ def _alike(wanted: Device, others: list[Device]) -> list[Device]:
     return [each for each in others if covers(wanted, each)]
 
 
+def _terminals(wanted: Device, others: list[Device]) -> list[Device]:
+    return [each for each in others if covers(wanted, each) and _port(wanted) == _port(each)]
+
+
 _FINDERS: dict[str, Callable[[Any, list[Any]], list[Any]]] = {
     "disk": _disks, "interface": _interfaces, "controller": _controllers, "filesystem": _filesystems, "hostdev": _hostdevs,
+    **dict.fromkeys(_TERMINALS, _terminals),
 }  # fmt: skip
 
 
@@ -219,7 +250,7 @@ def remove(domain: Domain, device: Device) -> None:
 def detach(domain: Domain, wanted: Device) -> None:
     """Take a device out of a stored definition. Raises: NotFound, Unsupported."""
     tag = wanted.shape.tag
-    if tag not in _STORED:
+    if not alone(wanted):
         raise Unsupported(
             f"persistent detach of device '{tag}' is not supported; accepted are {', '.join(_STORED)}",
             code=OPERATION_UNSUPPORTED,
@@ -258,8 +289,13 @@ def updated(domain: Domain, wanted: D, whose: str) -> D:
                 return each
         words = f"cannot find existing graphics type '{wanted.type}' device to modify"
         raise InvalidRequest(words, code=DEVICE_MISSING if live else INVALID_ARG)
-    if isinstance(wanted, Interface) or wanted.shape.tag == "memory":
+    if isinstance(wanted, Interface):
         return find(domain, wanted)
+    if wanted.shape.tag == "memory":
+        try:
+            return find(domain, wanted)
+        except NotFound as fault:
+            raise InvalidRequest(fault.message) from None
     words = f"{whose} update of device '{wanted.shape.tag}' is not supported; accepted are disk, graphics, interface"
     raise Unsupported(words, code=CONFIG_UNSUPPORTED if live else OPERATION_UNSUPPORTED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
+from domicile.devices.memory import MemoryDevice
 from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain.domain import Domain
 from domicile.plan.facts import Completion
@@ -49,6 +50,11 @@ def _memory(domain: Domain, c: Completion) -> None:
             )
         return
     top = domain.maxMemory
+    modules = domain.devices.of(MemoryDevice) if domain.devices is not None else []
+    if (top is None or not top.value) and any(module.model != "sgx-epc" for module in modules):
+        c.problem(
+            modules[0], "element 'memory' among the devices needs a 'maxMemory'", "<maxMemory slots='…'>…</maxMemory>"
+        )
     if (
         top is not None
         and not c.pseries

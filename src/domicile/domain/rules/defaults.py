@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domicile.base.errors import CONFIG_UNSUPPORTED, INVALID_ARG
 from domicile.devices.memory import MemoryDevice, size_kib
 from domicile.devices.parts.device import Device
 from domicile.domain.clock import Clock
@@ -25,10 +26,14 @@ def memory(domain: Domain, c: Completion) -> None:
             continue
         wrong = amount.normalise()
         if wrong is not None:
-            c.problem(
-                amount, f"element '{slot}' has the {wrong}", "an amount below 8 EiB in bytes, KiB, MiB, GiB, TiB…"
-            )
+            accepted = "an amount below 8 EiB in bytes, KiB, MiB, GiB, TiB…"
+            c.problem(amount, f"element '{slot}' has the {wrong}", accepted, code=_kind(wrong))
             amount.value = None
+
+
+def _kind(wrong: str) -> int:
+    """Say of which kind a wrong amount is: a unit that nobody knows is libvirt's invalid argument."""
+    return INVALID_ARG if wrong.startswith("unit") else CONFIG_UNSUPPORTED
 
 
 def totals(domain: Domain, c: Completion) -> None:
@@ -64,7 +69,8 @@ def tuning(domain: Domain, c: Completion) -> None:
             if amount is not None and wrong is None and (amount.value or 0) >= UNLIMITED_KIB:
                 setattr(limits, slot, None)
             if wrong is not None:
-                c.problem(amount, f"element '{slot}' has the {wrong}", "an amount in bytes, KiB, MiB, GiB, TiB")
+                accepted = "an amount in bytes, KiB, MiB, GiB, TiB"
+                c.problem(amount, f"element '{slot}' has the {wrong}", accepted, code=_kind(wrong))
     placement = domain.numatune.memory if domain.numatune is not None else None
     if placement is not None and placement.mode is None:
         c.default(placement, "mode", "strict", "the nodes named and no others", "只用所列节点")
