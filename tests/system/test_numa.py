@@ -95,3 +95,31 @@ def test_qemu_starts_a_guest_with_nodes(core: Any, tmp_path: Path, source: str) 
             await machine.destroy()
 
     asyncio.run(script())
+
+
+def test_cpus_that_may_go_again_are_there_at_start(core: Any, tmp_path: Path) -> None:
+    xml = """<domain type='qemu'><name>cpus</name><memory unit='MiB'>64</memory><vcpu current='3'>4</vcpu>
+      <vcpus><vcpu id='0' enabled='yes' hotpluggable='no'/><vcpu id='2' enabled='yes' hotpluggable='yes'/>
+      <vcpu id='3' enabled='yes' hotpluggable='yes'/></vcpus>
+      <os><type arch='x86_64' machine='q35'>hvm</type></os><cpu><topology sockets='1' dies='2' cores='2' threads='1'/></cpu>
+    </domain>"""
+    plan = core.plan(xml)
+    words = [str(QEMU)]
+    for argument in render.command_line(plan.items, core.caps.version):
+        words += argument.words
+
+    async def script() -> None:
+        spec = MachineSpec(
+            "u", "cpus", 1, words, tmp_path / "vm", tmp_path / "vm.log", list(plan.needs), paused=True,
+            commands=render.commands(plan.items),
+        )  # fmt: skip
+        machine = await start(spec, Host(), lambda _event: None)
+        try:
+            there = {
+                cpu["props"]["die-id"] * 2 + cpu["props"]["core-id"] for cpu in await machine.qmp("query-cpus-fast")
+            }
+            assert there == {0, 2, 3}
+        finally:
+            await machine.destroy()
+
+    asyncio.run(script())

@@ -36,6 +36,7 @@ from domicile.domain.rules import (
     startup,
     sysinfo,
     together,
+    tuning,
     unplanned,
 )
 from domicile.domain.rules.machine import FindCapabilities
@@ -172,6 +173,7 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     defaults.lifecycle(domain, c)
     clocks.settle(domain, c)
     startup.settle(domain, c)
+    tuning.settle(domain, c)
     firmware.settle(domain, c)
     defaults.enlightenments(domain)
     features.settle(domain, c)
@@ -187,6 +189,7 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     features.check(domain, c)
     clocks.check(domain, c)
     startup.check(domain, c)
+    tuning.check(domain, c)
     boards.check(domain, c)
     protection.check(domain, c)
     together.check(domain, c)

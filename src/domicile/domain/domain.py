@@ -180,10 +180,10 @@ class Domain(Element):
         "Limits on traffic that disks share.", "多个磁盘共用的限速。", ThrottleGroups, effect="live"
     )
     cputune: CpuTune | None = f.child(
-        "The host's scheduling of its CPUs.", "主机对其 CPU 的调度。", CpuTune, effect="live"
+        "The host's scheduling of its CPUs.", "主机对其 CPU 的调度。", CpuTune, effect="live", keep_empty=False
     )
     numatune: NumaTune | None = f.child(
-        "Which NUMA nodes of the host its memory is on.", "内存位于主机的哪些 NUMA 节点。", NumaTune
+        "Which NUMA nodes of the host its memory is on.", "内存位于主机的哪些 NUMA 节点。", NumaTune, keep_empty=False
     )
     resource: Resource | None = f.child("The control group it is in.", "所在的控制组。", Resource)
     sysinfo: list[SmbiosInfo | FirmwareInfo] = f.children(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from domicile.domain.memory import Memory
 from domicile.schema import field as f
 from domicile.schema.scalar import FILLED, INT, NUMBERS, UINT, ULONG, enum, integer
 from domicile.schema.shape import Element, element
+from domicile.schema.verbatim import VERBATIM
 
 PERIOD = integer(0, 2**64 - 1)
 QUOTA = integer(-(2**63), 2**63 - 1)
@@ -68,12 +71,12 @@ class IoThreadPin(Element):
     cpuset: str | None = f.attr("The host CPUs.", "主机 CPU。", NUMBERS, effect="live")
 
 
-@element("vcpusched", "虚拟 CPU 调度策略")
-class VcpuSched(Element):
-    """The scheduling policy of some virtual CPUs."""
+@element("vcpusched", "线程调度策略")
+class Sched(Element):
+    """The scheduling policy of some threads."""
 
     vcpus: str | None = f.attr("The virtual CPUs.", "虚拟 CPU。", NUMBERS, effect="live")
-    iothreads: str | None = f.attr("The I/O threads.", "I/O 线程。", effect="live")
+    iothreads: str | None = f.attr("The I/O threads.", "I/O 线程。", NUMBERS, effect="live")
     scheduler: str | None = f.attr("The policy.", "策略。", enum("batch", "idle", "fifo", "rr"), effect="live")
     priority: int | None = f.attr("The priority of a real-time policy.", "实时策略的优先级。", INT, effect="live")
 
@@ -120,10 +123,15 @@ class CpuTune(Element):
     iothreadpin: list[IoThreadPin] = f.children(
         "Where one I/O thread runs.", "单个 I/O 线程的绑定。", IoThreadPin, effect="live"
     )
-    vcpusched: list[VcpuSched] = f.children("A scheduling policy.", "调度策略。", VcpuSched, effect="live")
-    iothreadsched: list[VcpuSched] = f.children(
-        "A policy for I/O threads.", "I/O 线程的调度策略。", VcpuSched, effect="live"
+    emulatorsched: Sched | None = f.child(
+        "A policy for QEMU's own threads.", "QEMU 自身线程的调度策略。", Sched, effect="live"
     )
+    vcpusched: list[Sched] = f.children("A scheduling policy.", "调度策略。", Sched, effect="live")
+    iothreadsched: list[Sched] = f.children("A policy for I/O threads.", "I/O 线程的调度策略。", Sched, effect="live")
+    cachetune: list[Any] = f.children(
+        "Shares of the processors' caches.", "处理器缓存的份额。", VERBATIM, effect="live"
+    )
+    memorytune: list[Any] = f.children("Shares of the way to memory.", "内存带宽的份额。", VERBATIM, effect="live")
 
 
 _MODES = enum("strict", "preferred", "interleave", "restrictive")

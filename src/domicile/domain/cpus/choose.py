@@ -55,7 +55,7 @@ def _offered(name: str, caps: Capabilities, *, kvm: bool, forbidden: bool) -> Sp
     found = x86.nearest(known.features, known.vendor, numbers, offered)
     if found is None:
         raise Unsupported(f"no CPU model of this QEMU can stand in for '{name}' (another model)")
-    return found
+    return Spelt(found.model, found.vendor, {**dict.fromkeys(known.gone, False), **found.features})
 
 
 def _all(spelt: Spelt) -> frozenset[str]:

@@ -8,6 +8,7 @@ from domicile.devices.disk import Disk
 from domicile.devices.memory import MemoryDevice
 from domicile.devices.parts.device import Device, DriveAddress
 from domicile.domain.domain import Domain
+from domicile.domain.rules import processors
 from domicile.plan.facts import Completion
 
 MAX_THREADS = 1024
@@ -20,10 +21,10 @@ def whole(domain: Domain, c: Completion) -> None:
     _memory(domain, c)
     _processors(domain, c)
     _threads(domain, c)
-    _cpu(domain, c)
+    processors.check(domain, c)
     _boot(domain, c)
     _lifecycle(domain, c)
-    _weights(domain, c)
+    _limits(domain, c)
     if domain.devices is not None:
         _unique(domain, c)
 
@@ -125,42 +126,13 @@ def _threads(domain: Domain, c: Completion) -> None:
         c.problem(domain, f"element 'iothreads' has the value '{count}'", f"0 to {MAX_THREADS}", "iothreads")
 
 
-def _cpu(domain: Domain, c: Completion) -> None:
-    cpu = domain.cpu
-    if cpu is None:
-        return
-    seen: set[str] = set()
-    for feature in cpu.feature:
-        if feature.name is None:
-            c.problem(feature, "element 'feature' has no attribute 'name'", "a feature's name", "@name")
-        elif feature.name in seen:
-            c.problem(feature, f"CPU feature '{feature.name}' stands twice", "once", "@name")
-        seen.add(feature.name or "")
-    if cpu.mode == "host-passthrough" and domain.type != "kvm":
-        c.problem(
-            cpu,
-            f"CPU mode '{cpu.mode}' needs domain type 'kvm', not '{domain.type}'",
-            "maximum, host-model, custom",
-            "@mode",
-        )
-    vendor = cpu.model.vendor_id if cpu.model is not None else None
-    if vendor is not None and (len(vendor) != 12 or "," in vendor):
-        c.problem(
-            cpu.model, f"attribute 'vendor_id' has the value '{vendor}'", "12 characters without a comma", "@vendor_id"
-        )
-
-
-def _weights(domain: Domain, c: Completion) -> None:
-    tuning = domain.blkiotune
-    if tuning is None:
-        return
-    for element, weight in ((tuning, tuning.weight), *((device, device.weight) for device in tuning.device)):
-        if weight and not 100 <= weight <= 1000:
-            c.problem(element, f"element 'weight' has the value '{weight}'", "100 to 1000", "weight")
-    paths = [device.path for device in tuning.device]
-    for number, device in enumerate(tuning.device):
-        if device.path in paths[:number]:
-            c.problem(device, f"element 'path' names '{device.path}' a second time", "each device once", "path")
+def _limits(domain: Domain, c: Completion) -> None:
+    """Check what libvirt's document knows of limits that QEMU's hosts have not."""
+    if domain.memtune is not None and domain.memtune.min_guarantee is not None:
+        c.problem(domain.memtune, "QEMU has no 'min_guarantee' of memory", "hard_limit, soft_limit", "min_guarantee")
+    for device in domain.blkiotune.device if domain.blkiotune is not None else ():
+        if device.path is None:
+            c.problem(device, "element 'device' of 'blkiotune' has no <path>", "<path>/dev/…</path>", "path")
 
 
 def _lifecycle(domain: Domain, c: Completion) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domicile.base.errors import CONFIG_UNSUPPORTED, INVALID_ARG
+from domicile.base.errors import CONFIG_UNSUPPORTED, INVALID_ARG, XML_ERROR
 from domicile.devices.memory import MemoryDevice, size_kib
 from domicile.devices.parts.device import Device
 from domicile.domain.clock import Clock
@@ -41,6 +41,8 @@ def totals(domain: Domain, c: Completion) -> None:
     nodes(domain, c)
     if domain.memory is None or domain.memory.value is None:
         return
+    if domain.currentMemory is not None and (domain.currentMemory.value or 0) > domain.memory.value:
+        domain.currentMemory.value = domain.memory.value
     if domain.currentMemory is None or not domain.currentMemory.value:
         amount = Memory(unit="KiB", value=domain.memory.value)
         c.default(domain, "currentMemory", amount, "all of the memory", "全部内存")
@@ -171,11 +173,7 @@ def cpu(domain: Domain, c: Completion) -> None:
         c.default(topology, "clusters", 1, "no grouping below a die", "晶粒之下不再分组")
     if topology is not None and topology.dies is None:
         c.default(topology, "dies", 1, "no grouping below a socket", "插槽之下不再分组")
-    if (
-        given is None
-        or (given.mode is None and given.model is None)
-        or (given.mode == "custom" and given.model is None)
-    ):
+    if given is None or (given.mode in (None, "custom") and (given.model is None or given.model.name is None)):
         _machine_default(domain, c)
     given = domain.cpu
     if given is None:
@@ -192,8 +190,10 @@ def cpu(domain: Domain, c: Completion) -> None:
         given.model = None
     elif given.mode == "host-model":
         given.match = None
-        if given.model is not None and given.model.name is None and given.model.vendor_id is None:
-            given.model = None if given.model.fallback != "forbid" else given.model
+        if given.model is not None and given.model.name is None:
+            # Nothing is said of another model where none is named.
+            given.model.fallback = None
+            given.model = given.model if given.model.vendor_id is not None else None
         elif given.model is not None and given.model.fallback is None:
             given.model.fallback = "allow"
     for feature in given.feature:
@@ -232,7 +232,11 @@ def _machine_default(domain: Domain, c: Completion) -> None:
         if given.check is None and given.mode != "host-model":
             given.check = "none"
         return
-    given.mode, given.match = "custom", "exact"
-    if given.check is None:
-        given.check = "none"
-    given.model = CpuModelName(fallback="forbid", name=name)
+    if given.vendor is not None:
+        c.problem(given, "<cpu> has a <vendor> and no <model>", "<model>…</model>", "vendor", XML_ERROR)
+    if given.feature:
+        what = "<cpu> has a <feature> and no <model> that it could add to"
+        c.problem(given, what, "<model>…</model>, or mode='host-model'", "feature", XML_ERROR)
+    vendor = given.model.vendor_id if given.model is not None else None
+    given.mode, given.match, given.check = "custom", "exact", "none"
+    given.model = CpuModelName(fallback="forbid", name=name, vendor_id=vendor)

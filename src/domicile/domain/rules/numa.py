@@ -108,7 +108,12 @@ def check(domain: Domain, c: Completion) -> None:
 def _nodes(numa: Numa, count: int | None, c: Completion) -> None:
     seen: dict[int, Cell] = {}
     ids: set[int | None] = set()
+    if numa.cell and sorted(cell.id or 0 for cell in numa.cell) != list(range(len(numa.cell))):
+        what = "the ids of the NUMA nodes are not 0 and up without a gap"
+        c.problem(numa, what, f"0 to {len(numa.cell) - 1}, each once", "cell", code=XML_ERROR)
     for cell in numa.cell:
+        if cell.memory is None:
+            c.problem(cell, "element 'cell' has no attribute 'memory'", "an amount", "@memory", code=XML_ERROR)
         if cell.id in ids:
             c.problem(cell, f"there are two NUMA nodes with the id '{cell.id}'", "each id once", "@id", code=XML_ERROR)
         ids.add(cell.id)
