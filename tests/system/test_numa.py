@@ -12,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from guests import QEMU
 
+from domicile.base.errors import Unsupported
+from domicile.domain.cpus import verify
 from domicile.host.fulfil import Host
 from domicile.plan.host import Directories
 from domicile.qemu import render
@@ -121,5 +123,32 @@ def test_cpus_that_may_go_again_are_there_at_start(core: Any, tmp_path: Path) ->
             assert there == {0, 2, 3}
         finally:
             await machine.destroy()
+
+    asyncio.run(script())
+
+
+def test_a_cpu_that_is_checked_is_the_one_asked_for_or_the_start_fails(core: Any, tmp_path: Path) -> None:
+    template = """<domain type='qemu'><name>cpu</name><memory unit='MiB'>64</memory>
+      <os><type arch='x86_64' machine='q35'>hvm</type></os>
+      <cpu mode='custom' check='full'><model>{model}</model>{features}</cpu></domain>"""
+
+    def spec(model: str, **features: str) -> MachineSpec:
+        listed = "".join(f"<feature name='{name}' policy='{policy}'/>" for name, policy in features.items())
+        plan = core.plan(template.format(model=model, features=listed))
+        words = [str(QEMU)]
+        for argument in render.command_line(plan.items, core.caps.version):
+            words += argument.words
+        wanted = verify.expected(plan.domain.cpu, core.caps, kvm=False)
+        return MachineSpec("u", "cpu", 1, words, tmp_path / model, tmp_path / "vm.log", paused=True, cpu=wanted)
+
+    async def script() -> None:
+        with pytest.raises(Unsupported, match=r"lacks .*pcid.* and has .*hypervisor.* besides"):
+            await start(spec("Haswell-noTSX"), Host(), lambda _event: None)
+        off = dict.fromkeys(("vme", "pcid", "invpcid", "x2apic"), "disable")
+        spare = dict.fromkeys(("hypervisor", "arat", "xsaveopt", "abm", "f16c", "rdrand"), "require")
+        machine = await start(
+            spec("Haswell-noTSX", **{"tsc-deadline": "disable"}, **off, **spare), Host(), lambda _event: None
+        )
+        await machine.destroy()
 
     asyncio.run(script())

@@ -15,6 +15,9 @@ from domicile.devices.interface import Interface, InterfaceTarget
 from domicile.devices.parallel import Parallel
 from domicile.devices.parts.chardev import CharDevice, CharSource
 from domicile.devices.serial import Serial
+from domicile.domain.cpu import Cpu, CpuFeature, CpuModelName
+from domicile.domain.cpus import choose
+from domicile.domain.cpus.x86 import Spelt
 from domicile.domain.domain import Domain
 from domicile.domain.plan import Plan, planning
 from domicile.plan.capabilities import Capabilities
@@ -51,12 +54,26 @@ def document(
             channel.source.append(CharSource(mode="bind", path=socket_path(channel, channel.target, p)))
     for graphics in devices.of(Graphics):
         show_run(graphics, p, dict(ports))
+    if p.x86 and domain.cpu is not None:
+        _spell(domain.cpu, choose.spell(domain.cpu, caps, kvm=p.accel == "kvm"))
     for disk in devices.of(Disk):
         if disk.source is not None:
             show_layers(disk)
             if disk.backingStore is None:
                 disk.backingStore = BackingStore()
     return domain
+
+
+def _spell(cpu: Cpu, spelt: Spelt | None) -> None:
+    """Show the model and the features that were settled at this start in place of what was left to the host."""
+    settled = cpu.mode == "host-model" or cpu.match == "minimum" or any(f.policy == "optional" for f in cpu.feature)
+    if spelt is None or not settled:
+        return
+    vendor_id = cpu.model.vendor_id if cpu.model is not None else None
+    cpu.mode, cpu.match = "custom", "exact"
+    cpu.model = CpuModelName(name=spelt.model, fallback="forbid", vendor_id=vendor_id)
+    cpu.vendor = cpu.vendor or spelt.vendor
+    cpu.feature = [CpuFeature(name=name, policy="require" if on else "disable") for name, on in spelt.features.items()]
 
 
 def show_layers(disk: Disk) -> None:

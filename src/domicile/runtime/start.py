@@ -17,12 +17,13 @@ from typing import Any
 from domicile.base import tasks
 from domicile.base.errors import OutcomeUnknown, QemuRefused
 from domicile.base.undo import Undo
+from domicile.domain.cpus.verify import Expected
 from domicile.host.fulfil import Fulfilled, Host
 from domicile.plan.need import Need, Port
 from domicile.plan.qemu import Command
 from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
 from domicile.qemu.monitor import Monitor
-from domicile.runtime import record
+from domicile.runtime import guest_cpu, record
 from domicile.runtime.event import Dumper, no_dump
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.machine import Listener, Machine
@@ -64,6 +65,7 @@ class MachineSpec:
     commands: Sequence[Command] = ()
     incoming: Incoming | None = None
     dumper: Dumper = no_dump
+    cpu: Expected | None = None
 
 
 async def start(
@@ -77,6 +79,7 @@ async def start(
     Raises:
         HostFailure: a need cannot be fulfilled; nothing was started.
         QemuRefused: QEMU ended; the message carries its words.
+        Unsupported: the virtual CPU is not the one that was asked for; QEMU was killed.
         DeadlineExceeded: QEMU did not come up; it was killed.
     """
     return await asyncio.shield(tasks.spawn(f"start of {spec.name}", _start(spec, host, listener, keep, deadline)))
@@ -117,6 +120,8 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         await greet(launched, monitor, deadline)
         for command in spec.commands:
             await monitor.execute(command.execute, command.arguments, deadline)
+        if spec.cpu is not None:
+            await guest_cpu.check(spec.cpu, monitor, deadline)
         if spec.incoming is not None:
             await _restore(spec.incoming, monitor, launched)
         machine.adopt(monitor)

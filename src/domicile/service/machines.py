@@ -10,7 +10,7 @@ import structlog
 from domicile.base import tasks
 from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
 from domicile.domain import document, live
-from domicile.domain.cpus import choose
+from domicile.domain.cpus import choose, verify
 from domicile.domain.domain import Domain
 from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import Plan, plan_domain
@@ -147,6 +147,7 @@ class Machines:
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
             env=launching.environment(service.paths.machines) | own_variables(domain), commands=render.commands(plan.items),
             incoming=incoming, dumper=service.saves.dump_crashed,
+            cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if caps.arch in ("x86_64", "i386") else None,
         )  # fmt: skip
         try:
             claim = await service.in_store(service.store.claim, entry.uuid, self.host)
