@@ -83,6 +83,9 @@ def defaults(channel: Channel, c: Completion) -> None:
     if not isinstance(target, VirtioTarget):
         return
     omit(target, ("state",), c, "only known while the machine runs", "仅在运行时才有")
+    again = channel.source[0].reconnect if channel.source else None
+    if channel.type == "unix" and again is not None and again.enabled and channel.source[0].path is None:
+        return  # refused: nothing is connected to that the machine itself listens on
     if channel.type == "unix" and channel.source and _generated(channel.source[0].path, target, c):
         omit(channel, ("source",), c, "the socket is named at each start", "套接字在每次启动时命名")
 
@@ -113,6 +116,10 @@ def check(channel: Channel, c: Completion) -> None:
         address = channel.address
         if address is not None and not isinstance(address, VirtioSerialAddress):
             c.problem(address, f"virtio <channel> has an address of type '{address.type}'", "virtio-serial", "@type")
+        again = channel.source[0].reconnect if channel.source else None
+        if channel.type == "unix" and again is not None and again.enabled and channel.source[0].path is None:
+            message = "<reconnect> of a <channel> needs a 'path' to connect to; one that is left open is listened on"
+            c.problem(again, message, "path='…' mode='connect'")
         if channel.type == "spicevmc" and target.name not in (None, SPICE_AGENT):
             c.problem(target, f"spicevmc channel has the target name '{target.name}'", SPICE_AGENT, "@name")
 

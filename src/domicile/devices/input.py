@@ -105,7 +105,9 @@ def check(device: Input, c: Completion) -> None:
     if device.model is not None and bus != "virtio":
         message = f"input model '{device.model}' is only for bus 'virtio', not '{bus}'"
         c.problem(device, message, "bus='virtio'", "@model")
-    elif device.model not in (None, "virtio") and kind != "passthrough":
+    elif device.model not in (None, "virtio") and not c.caps.has_device(
+        virtio_driver(_VIRTIO[kind], device, device.model)
+    ):
         c.problem(device, f"input type '{kind}' has no virtio model '{device.model}'", "virtio", "@model")
     wanted = {"passthrough": "evdev", "evdev": "dev"}.get(kind)
     if wanted and not (device.source is not None and getattr(device.source, wanted)):

@@ -33,7 +33,8 @@ def _version(text: str) -> int | None:
     found = _VERSION.match(text)
     if found is None:
         raise ValueError
-    major, minor = int(found[1]), int(found[2] or 0)
+    # One digit behind the point is a tenth: 2.5 is 2.50.
+    major, minor = int(found[1]), int((found[2] or "0").ljust(2, "0"))
     return major // 10 << 12 | major % 10 << 8 | minor // 10 << 4 | minor % 10
 
 
@@ -64,7 +65,7 @@ class UsbFilter(Element):
         "设备版本，如 2.56。",
         Scalar("version", _version, _show_version, "a version such as 2.56, or -1 for any"),
     )
-    allow: bool | None = f.attr("Whether such a device may be redirected.", "是否允许重定向。", YES_NO)
+    allow: bool | None = f.attr("Whether such a device may be redirected.", "是否允许重定向。", YES_NO, required=True)
 
 
 @element("redirfilter", "USB 重定向过滤器")

@@ -11,6 +11,7 @@ from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, wa
 from domicile.devices.parts.chardev import TYPE_EN, TYPE_ZH, TYPES, CharLog, CharProtocol, CharSource
 from domicile.devices.parts.chardev_plan import chardev as host_end
 from domicile.devices.parts.device import Device, VirtioOptions
+from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import File, Need
 from domicile.plan.place import Want
@@ -69,6 +70,8 @@ class Rng(Device):
 def defaults(rng: Rng, c: Completion) -> None:
     """Fill in the host's device, or the daemon's end."""
     backend = rng.backend
+    if rng.rate is not None and not rng.rate.bytes:
+        omit(rng, ("rate",), c, "there is no limit", "没有限额")
     if backend is None:
         return
     if backend.path is not None and (backend.model != "random" or not backend.path.strip()):
@@ -94,8 +97,6 @@ def check(rng: Rng, c: Completion) -> None:
             c.problem(backend, "<backend> of model 'egd' has no attribute 'type'", "tcp, udp, unix", "@type")
         else:
             chardev.check(backend, c)
-    if rng.rate is not None and rng.rate.bytes is None:
-        c.problem(rng.rate, "element 'rate' has no attribute 'bytes'", "a number", "@bytes")
     if rng.address is not None and rng.address.type not in ("pci", "ccw", "virtio-mmio"):
         message = f"<rng> has an address of type '{rng.address.type}'"
         c.problem(rng.address, message, "pci, ccw, virtio-mmio", "@type")

@@ -69,6 +69,10 @@ def check(smartcard: Smartcard, c: Completion) -> None:
         c.problem(smartcard, message, "exactly three", "certificate")
     if smartcard.address is not None and not isinstance(smartcard.address, CcidAddress):
         c.problem(smartcard.address, f"<smartcard> has an address of type '{smartcard.address.type}'", "ccid", "@type")
+    elif isinstance(smartcard.address, CcidAddress) and (smartcard.address.controller or smartcard.address.slot):
+        c.problem(
+            smartcard.address, "<smartcard> is not in the first reader, and a guest has no other", "controller='0'"
+        )
 
 
 def plan(smartcard: Smartcard, p: Planning) -> Iterator[Item | Need]:

@@ -208,6 +208,8 @@ def _check_driver(video: Video, model: VideoModel, kind: str, c: Completion) -> 
             if getattr(driver, slot) is not None:
                 c.problem(driver, f"attribute '{slot}' is only for virtio devices", "type='virtio'", f"@{slot}")
     if help_ is not None:
+        if help_.accel2d:
+            c.problem(help_, "'accel2d' is not what QEMU's cards have", "accel3d='yes'", "@accel2d")
         if help_.accel3d and kind != "virtio":
             c.problem(help_, f"a card of type '{kind}' has no 3d acceleration", "type='virtio'", "@accel3d")
         if help_.rendernode is not None and not process:

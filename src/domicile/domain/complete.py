@@ -148,6 +148,7 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     defaults.processors(domain, c)
     controllers.number(lists, c)
     controllers.arrange(lists)
+    controllers.for_lent(lists, c)
     controllers.built_in(lists, c)
     devices.video(domain, c)
     consoles.pair(domain, c)

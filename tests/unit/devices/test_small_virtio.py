@@ -67,7 +67,6 @@ def test_rng(bench: Any, words: Any) -> None:
         "<rng model='virtio'/>",
         "<rng model='virtio'><backend model='egd'/></rng>",
         "<rng model='virtio'><backend model='egd' type='unix'/></rng>",
-        "<rng model='virtio'><rate period='1'/><backend model='builtin'/></rng>",
     ],
 )
 def test_rng_refusals(bench: Any, xml: str) -> None:

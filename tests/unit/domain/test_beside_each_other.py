@@ -14,6 +14,10 @@ LENT = (
     "</source>{}</hostdev>"
 )
 PLACE = "<address type='drive' controller='0' bus='{}' target='{}' unit='{}'/>"
+WEB = (
+    "<disk type='network' device='cdrom'><source protocol='{}' name='x'{}><host name='h'/></source>"
+    "<target dev='hda' bus='ide'/></disk>"
+)
 WIDE = "<controller type='scsi' index='0' model='virtio-scsi'/>"
 NARROW = "<controller type='scsi' index='0' model='lsilogic'/>"
 TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
@@ -39,8 +43,21 @@ def document(inside: str, machine: str = "pc") -> str:
         (DISK.format("<driver name='qemu' type='cow'/>"), ("'cow'",)),
         (DISK.format("<driver name='qemu' type='dir'/>"), ("'directory'", "'dir'")),
         (DISK.format("<driver name='qemu' type='fat'/>"), ("'fat'", "'dir'")),
-        (LENT.format(0, "").replace("'scsi'>", "'pci'><driver name='kvm'/>"), ("'kvm'",)),
         ("<sound model='ich6'><audio id='5'/></sound>", ("<sound>", "'5'")),
+        ("<smartcard mode='host'/><smartcard mode='host'/>", ("<smartcard>",)),
+        (DISK.format("").replace("file='/x'", "file='/x' startupPolicy='requisite'"), ("'requisite'", "'cdrom'")),
+        (WEB.format("http", " startupPolicy='optional'"), ("'optional'", "'network'")),
+        (WEB.format("tftp", ""), ("'tftp'",)),
+        (
+            "<graphics type='vnc'/><video><model type='virtio'><acceleration accel2d='yes'/></model></video>",
+            ("accel2d",),
+        ),
+        ("<redirfilter><usbdev class='0x08'/></redirfilter>", ("'allow'",)),
+        ("<interface type='user'><bandwidth><inbound peak='1'/></bandwidth></interface>", ("average",)),
+        (
+            "<interface type='user'><bandwidth><inbound average='1' floor='1'/></bandwidth></interface>",
+            ("floor", "user"),
+        ),
         (
             "<serial type='pty'><alias name='ua-x'/></serial><rng model='virtio'><backend model='random'/><alias name='ua-x'/></rng>",
             ("ua-x",),
@@ -80,3 +97,48 @@ def test_devices_find_controllers_their_owner_named(core: Any) -> None:
 def test_names_that_qemu_could_not_take_are_forgotten(core: Any) -> None:
     given = DISK.format("<alias name='ua-no name'/>")
     assert "ua-no" not in core.completed(document(given))
+
+
+@pytest.mark.parametrize(
+    ("inside", "named"),
+    [
+        ("<iommu model='virtio'/>", ("'virtio'", "ACPI")),
+        ("<iommu model='intel'><driver intremap='on'/></iommu>", ("'intremap'",)),
+    ],
+)
+def test_an_iommu_needs_what_finds_it(core: Any, inside: str, named: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidDocument) as refused:
+        core.complete(document(inside, "q35"))
+    assert all(word in str(refused.value) for word in named), refused.value
+
+
+@pytest.mark.parametrize(
+    ("module", "named"),
+    [
+        ("<target><size>524288</size></target>", "node"),
+        ("<target><size>524288</size><node>0</node></target><address type='dimm' slot='20'/>", "'16'"),
+    ],
+)
+def test_a_memory_module_has_its_node_and_a_slot_there_is(core: Any, module: str, named: str) -> None:
+    top = "<maxMemory slots='16' unit='KiB'>4194304</maxMemory>"
+    cell = "<cpu><numa><cell id='0' cpus='0' memory='1048576'/></numa></cpu>"
+    text = document(f"<memory model='dimm'>{module}</memory>")
+    text = text.replace("<memory>65536</memory>", f"{top}<memory>1048576</memory>{cell}")
+    with pytest.raises(InvalidDocument) as refused:
+        core.complete(text)
+    assert named in str(refused.value)
+
+
+def test_lent_scsi_devices_bring_their_controller_before_the_built_in_ones(core: Any) -> None:
+    text = core.completed(document(LENT.format(0, "")))
+    assert text.index("type='scsi' index='0'") < text.index("model='pci-root'")
+
+
+def test_a_mirroring_console_is_called_like_its_port(core: Any) -> None:
+    text = core.completed(document("<serial type='pty'><alias name='ua-com'/></serial>"))
+    assert text.count("<alias name='ua-com'/>") == 2
+
+
+def test_one_digit_of_a_usb_version_is_a_tenth(core: Any) -> None:
+    rules = "<redirfilter><usbdev version='2.5' allow='yes'/></redirfilter>"
+    assert "version='2.50'" in core.completed(document(rules))

@@ -23,7 +23,7 @@ CACHE = {
     "directsync": (True, False, False),
     "unsafe": (False, True, True),
 }
-_FORMATS = {"vhd": "vpc", "iso": "raw", "fat": "raw", "dir": "raw", "ploop": "parallels"}
+_FORMATS = {"vhd": "vhdx", "iso": "raw", "fat": "raw", "dir": "raw", "ploop": "parallels"}
 _LAYERED = ("qcow", "qcow2", "qed", "vmdk")
 MANAGED_RESERVATIONS = "pr-helper0"
 

@@ -10,6 +10,7 @@ from domicile.devices.disk.model import BUSES, Disk
 from domicile.devices.disk.plan import has_medium
 from domicile.devices.disk.source_checks import check_sources
 from domicile.devices.disk.tuning_checks import check_tuning
+from domicile.devices.parts.bus import refuse_virtio
 from domicile.devices.parts.device import DriveAddress, UsbAddress
 from domicile.plan.facts import Completion
 
@@ -148,6 +149,7 @@ def _check_driver(disk: Disk, dev: str, bus: str, c: Completion) -> None:
             "@io",
         )
     if bus != "virtio":
+        refuse_virtio(driver, f"disk '{dev}'", c)
         for slot in ("queues", "queue_size", "event_idx", "ioeventfd"):
             if getattr(driver, slot) is not None and not (slot == "ioeventfd" and bus == "scsi"):
                 c.problem(

@@ -54,6 +54,8 @@ def defaults(disk: Disk, c: Completion) -> None:
             "no format was given, and guessing one would let a guest choose it",
             "未指定格式；猜测会让客户机有机会更改格式",
         )
+    if disk.type == "vhostuser" and disk.snapshot is None:
+        c.default(disk, "snapshot", "no", "only its server knows the contents", "内容仅由其服务掌握")
     for kind, source in sources(disk):
         _source_defaults(kind, source, c)
     _caches(disk)

@@ -100,7 +100,7 @@ def owner_number(text: str | None) -> int | None:
 
 
 def _plain(host: SourceHost) -> dict[str, Any]:
-    return {"host": host.name, "port": str(host.port) if host.port is not None else None}
+    return {"host": host.name, "port": str(host.port or 0)}
 
 
 def _inet(host: SourceHost) -> dict[str, Any]:

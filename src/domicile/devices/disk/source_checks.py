@@ -12,6 +12,8 @@ from domicile.devices.disk.source import DiskSource
 from domicile.plan.facts import Completion
 
 _ONE_SERVER = ("nbd", "sheepdog", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs")
+# What QEMU once knew and does no more.
+_RARE = ("tftp", "vxhs", "sheepdog")
 _SECRET_KINDS = {"iscsi": "iscsi", "rbd": "ceph"}
 _NAMED = ("rbd", "gluster", "sheepdog", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs")
 
@@ -27,6 +29,13 @@ def check_sources(disk: Disk, dev: str, c: Completion) -> None:
         if source is not None and source.encryption is not None:
             c.problem(disk, f"disk '{dev}' has more than one <encryption>", "one, in <source>", "encryption")
         _check_encryption(disk, disk.encryption, disk.type or "file", source, dev, c)
+    policy = source.startupPolicy if source is not None else None
+    if policy is not None and disk.type == "network":
+        message = f"startupPolicy '{policy}' of disk '{dev}' is not for a source of type 'network'"
+        c.problem(source, message, "no startupPolicy", "@startupPolicy", XML_ERROR)
+    elif policy == "requisite" and disk.device not in ("cdrom", "floppy"):
+        message = f"startupPolicy '{policy}' of disk '{dev}' is only for drives of 'cdrom' and 'floppy'"
+        c.problem(source, message, "mandatory, optional", "@startupPolicy", XML_ERROR)
     for kind, fmt in _formats(disk):
         _check_format(disk, kind, fmt, dev, c)
     for kind, one in sources(disk):
@@ -103,6 +112,9 @@ def _check_network(source: DiskSource, dev: str, c: Completion) -> None:
     protocol = source.protocol
     if protocol is None:
         return
+    if protocol in _RARE and not c.caps.has_schema(f"blockdev-add/arg-type/+{protocol}"):
+        message = f"protocol '{protocol}' of disk '{dev}' is not known to this QEMU"
+        c.problem(source, message, "another protocol", "@protocol")
     if source.name is None and protocol in _NAMED:
         c.problem(source, f"disk '{dev}' of protocol '{protocol}' has no image name", "a name", "@name", code=XML_ERROR)
     if protocol == "gluster" and source.name is not None and "/" not in source.name.lstrip("/"):

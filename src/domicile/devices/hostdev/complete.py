@@ -99,8 +99,6 @@ def _check_attributes(hostdev: Hostdev, kind: str, source: HostSource, c: Comple
 
 
 def _check_pci(hostdev: Hostdev, source: HostSource, c: Completion) -> None:
-    if hostdev.driver is not None and hostdev.driver.name not in (None, "vfio"):
-        c.problem(hostdev.driver, f"PCI devices cannot be handed over by '{hostdev.driver.name}'", "vfio", "@name")
     if hostdev.address is not None and not isinstance(hostdev.address, PciAddress | UnassignedAddress):
         c.problem(hostdev.address, f"a PCI device has an address of type '{hostdev.address.type}'", "pci", "@type")
 
@@ -153,6 +151,8 @@ def _check_mdev(hostdev: Hostdev, source: HostSource, c: Completion) -> None:
     if model not in ("vfio-pci", "vfio-ccw", "vfio-ap"):
         c.problem(hostdev, "a mediated device has no 'model'", "vfio-pci, vfio-ccw, vfio-ap", "@model")
         return
+    if not c.caps.has_device(model):
+        c.problem(hostdev, f"this QEMU has no device '{model}' for a mediated device", "another QEMU", "@model")
     wanted = _HANDLED.get(model)
     if address is not None and (wanted is None or not isinstance(address, wanted)):
         message = f"a mediated device of model '{model}' has an address of type '{address.type}'"

@@ -9,6 +9,7 @@ from domicile.base.errors import XML_ERROR
 from domicile.devices.interface.ip import Ip, PortForward, Route
 from domicile.devices.interface.model import (
     TYPES,
+    Bandwidth,
     Interface,
     InterfaceBackend,
     InterfaceDriver,
@@ -64,6 +65,8 @@ def check(interface: Interface, c: Completion) -> None:
         _check_vlan(interface.vlan, c)
     if interface.virtualport is not None:
         _check_port(interface.virtualport, kind, c)
+    if interface.bandwidth is not None:
+        _check_bandwidth(interface.bandwidth, kind, c)
 
 
 def _check_source(interface: Interface, kind: str, source: InterfaceSource | None, c: Completion) -> None:
@@ -260,6 +263,22 @@ def _check_vlan(vlan: Vlan, c: Completion) -> None:
         native += tag.nativeMode is not None
         if tag.nativeMode is not None and native > 1:
             c.problem(tag, "element 'vlan' has more than one 'nativeMode'", "one", "@nativeMode", XML_ERROR)
+
+
+def _check_bandwidth(limits: Bandwidth, kind: str, c: Completion) -> None:
+    for slot in ("inbound", "outbound"):
+        rate = getattr(limits, slot)
+        if rate is None:
+            continue
+        if rate.floor is not None and slot == "outbound":
+            c.problem(
+                rate, "attribute 'floor' is only for <inbound>, not for <outbound>", "no floor", "@floor", XML_ERROR
+            )
+        elif rate.floor is not None and kind != "network":
+            message = f"attribute 'floor' of <{slot}> is not for an interface of type '{kind}'"
+            c.problem(rate, message, "type='network'", "@floor")
+        elif rate.average is None and rate.floor is None:
+            c.problem(rate, f"element '{slot}' has neither 'average' nor 'floor'", "average='…'", "@average", XML_ERROR)
 
 
 def _check_port(port: VirtualPort, kind: str, c: Completion) -> None:

@@ -98,6 +98,13 @@ def _vlan(vlan: Vlan) -> None:
         vlan.trunk = vlan.trunk or None
 
 
+# Cards of plain PCI; one that nobody knows takes a place of PCI Express. Observed with libvirt 9.0.
+_LEGACY = (
+    "netfront", "rtl8139", "e1000", "spapr-vlan", "lan9118", "smc91c111", "vlance", "vmxnet", "vmxnet2", "vmxnet3", "Am79C970A",
+    "Am79C973", "82540EM", "82545EM", "82543GC",
+)  # fmt: skip
+
+
 def default_model(facts: Facts) -> str | None:
     """Name the card for a machine whose owner named none."""
     return facts.usual(facts.board.network)
@@ -116,9 +123,7 @@ def place(interface: Interface, facts: Facts) -> Want | None:
         return WantSpaprVio()
     if model is not None and model.startswith("virtio"):
         return want_virtio(interface, facts, model)
-    if model in ("e1000e", "igb"):
-        return want_card(facts)
-    return want_legacy()
+    return want_legacy() if model is None or model in _LEGACY else want_card(facts)
 
 
 def alias(interface: Interface, index: int, p: Planning) -> str:

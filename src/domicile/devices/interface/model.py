@@ -260,7 +260,7 @@ class Interface(Device):
     target: InterfaceTarget | None = f.child("Its end on the host.", "主机侧的一端。", InterfaceTarget)
     guest: GuestEnd | None = f.child("What a container calls it.", "容器内的名称。", GuestEnd)
     model: InterfaceModel | None = f.child("The card the guest sees.", "客户机看到的型号。", InterfaceModel)
-    driver: InterfaceDriver | None = f.child("How packets are moved.", "驱动选项。", InterfaceDriver)
+    driver: InterfaceDriver | None = f.child("How packets are moved.", "驱动选项。", InterfaceDriver, keep_empty=False)
     backend: InterfaceBackend | None = f.child("The host's side.", "后端。", InterfaceBackend, keep_empty=False)
     filterref: Any = f.raw("The filter its packets pass.", "数据包过滤器。")
     tune: Tune | None = f.child("The host's tuning.", "主机侧调优。", Tune)

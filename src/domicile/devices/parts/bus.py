@@ -18,7 +18,7 @@ from domicile.devices.parts.device import (
     VirtioOptions,
     VirtioSerialAddress,
 )
-from domicile.plan.facts import Facts, Planning
+from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Pci, Want, WantCcw, WantMmio, WantPci
 
 #: SCSI controllers of plain SCSI: eight units, and nothing below them.
@@ -97,6 +97,14 @@ def virtio_props(options: VirtioOptions | None) -> dict[str, Any]:
 
 _CHANNEL = WantCcw()
 _EXPRESS, _LEGACY = WantPci(Pci.PCIE | Pci.HOTPLUG), WantPci(Pci.PCI | Pci.HOTPLUG)
+
+
+def refuse_virtio(options: VirtioOptions | None, what: str, c: Completion) -> None:
+    """Find options that only virtio devices have on a device that is none."""
+    for slot in ("iommu", "ats", "packed", "page_per_vq") if options is not None else ():
+        if getattr(options, slot) is not None:
+            message = f"attribute '{slot}' of {what} is only for virtio devices"
+            c.problem(options, message, "no such attribute, or a virtio device", f"@{slot}")
 
 
 def want_virtio(device: Device, facts: Facts, model: str | None = None) -> Want | None:

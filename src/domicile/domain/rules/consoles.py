@@ -65,12 +65,14 @@ def finish(domain: Domain, c: Completion) -> None:
 
 
 def settle(domain: Domain) -> None:
-    """Let the mirroring console say where its serial port stands; called when addresses are given out."""
+    """Let the mirroring console say where its serial port stands and how it is called, once addresses are given out."""
     if domain.devices is None:
         return
     ports, consoles = domain.devices.of(Serial), domain.devices.of(Console)
-    if consoles and ports and mirrors(consoles[0]) and ports[0].address is not None:
-        consoles[0].address = copy(ports[0].address)
+    if consoles and ports and mirrors(consoles[0]):
+        for slot in ("address", "alias"):
+            given = getattr(ports[0], slot)
+            setattr(consoles[0], slot, copy(given) if given is not None else None)
 
 
 def _mirror(source: CharDevice, target: CharDevice) -> None:

@@ -102,6 +102,13 @@ def built_in(devices: DeviceLists, c: Completion) -> None:
         add(type="pci", index=0, model=c.board.pci_root)
 
 
+def for_lent(devices: DeviceLists, c: Completion) -> None:
+    """Add the controllers that SCSI devices of the host name, or the first one; they come before the built-in ones."""
+    lent = [device for device in devices.of(Hostdev) if device.type == "scsi"]
+    places = [device.address.controller if isinstance(device.address, DriveAddress) else 0 for device in lent]
+    _up_to(devices, "scsi", min(max(places, default=-1), 1000), c)
+
+
 def for_devices(devices: DeviceLists, c: Completion) -> None:
     """Add the controllers that disks and channels are on."""
     needed = {"scsi": -1, "fdc": -1, "ide": -1, "sata": -1}

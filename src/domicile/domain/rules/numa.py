@@ -6,6 +6,7 @@ from operator import itemgetter
 
 from domicile.base.errors import XML_ERROR
 from domicile.devices.memory import MemoryDevice
+from domicile.devices.parts.device import DimmAddress
 from domicile.domain.domain import Domain
 from domicile.domain.memory import MAX_KIB, Memory
 from domicile.domain.numa import Cell, Distance, Distances, Numa
@@ -100,6 +101,16 @@ def check(domain: Domain, c: Completion) -> None:
             c.problem(page, what, "a node of <numa>", "@nodeset", code=XML_ERROR)
     for module in domain.devices.of(MemoryDevice) if domain.devices is not None else []:
         node = module.target.node if module.target is not None else None
+        if node is None and cells and module.model in ("dimm", "nvdimm", "virtio-mem"):
+            c.problem(
+                module, f"memory of model '{module.model}' belongs to no NUMA node", "<node>0</node>", "target/node"
+            )
+        slot = module.address.slot if isinstance(module.address, DimmAddress) else None
+        slots = domain.maxMemory.slots if domain.maxMemory is not None else None
+        if slot is not None and slots is not None and slot >= slots:
+            c.problem(
+                module.address, f"memory slot '{slot}' is beyond the '{slots}' there are", f"0 to {slots - 1}", "@slot"
+            )
         if node is not None and node not in cells and (cells or node):
             what = f"memory module for NUMA node '{node}' of a guest that has '{len(cells)}'"
             c.problem(module, what, "a node of <numa>", "target/node")

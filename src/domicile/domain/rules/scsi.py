@@ -22,12 +22,12 @@ def check(devices: DeviceLists, c: Completion) -> None:
         if isinstance(disk.address, DriveAddress):
             dev = disk.target.dev or "" if disk.target is not None else ""
             taken[_place(disk.address)] = f"the disk '{dev}'"
-            _narrow(f"disk '{dev}'", disk.address, models, c)
+            _narrow(f"disk '{dev}'", disk.address, models, c, lent=False)
     for device in devices.of(Hostdev):
         address = device.address
         if device.type != "scsi" or not isinstance(address, DriveAddress):
             continue
-        _narrow("a SCSI device of the host", address, models, c)
+        _narrow("a SCSI device of the host", address, models, c, lent=True)
         holder = taken.get(_place(address))
         if holder is not None:
             where = (
@@ -41,11 +41,11 @@ def _place(address: DriveAddress) -> tuple[int, ...]:
     return address.controller, address.bus, address.target, address.unit
 
 
-def _narrow(what: str, address: DriveAddress, models: dict[int, str | None], c: Completion) -> None:
+def _narrow(what: str, address: DriveAddress, models: dict[int, str | None], c: Completion, *, lent: bool) -> None:
     model = models.get(address.controller)
     if model not in NARROW:
         return
     if address.target:
         c.problem(address, f"{what} has target {address.target} on a controller of model '{model}'", "0", "@target")
-    if address.unit >= _UNITS:
+    if lent and address.unit >= _UNITS:
         c.problem(address, f"{what} has unit {address.unit} on a controller of model '{model}'", "0 to 7", "@unit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import Any, cast
 
+from domicile.base.errors import XML_ERROR
 from domicile.devices import audio, hostdev, memory, panic, tpm, video, watchdog
 from domicile.devices.console import Console, mirrors
 from domicile.devices.controller import Controller, pci_checks
@@ -17,6 +18,7 @@ from domicile.devices.interface import Interface
 from domicile.devices.iommu import Iommu
 from domicile.devices.parts import threads as mapped
 from domicile.devices.parts.chardev import wants_spice
+from domicile.devices.smartcard import Smartcard
 from domicile.devices.sound import Sound
 from domicile.domain.domain import Domain
 from domicile.domain.rules import scsi
@@ -67,6 +69,24 @@ def check(domain: Domain, c: Completion) -> None:
             )
     _spice(domain, any(display.type == "spice" for display in displays), c)
     _inputs(domain, c)
+    for card in devices.of(Smartcard)[1:]:
+        c.problem(card, "there is more than one <smartcard>", "one, in the first reader")
+    for rule in redirections.usbdev if (redirections := getattr(devices, "redirfilter", None)) is not None else ():
+        if rule.allow is None:
+            c.problem(rule, "element 'usbdev' has no attribute 'allow'", "yes, no", "@allow", XML_ERROR)
+    split = (
+        domain.features is not None and domain.features.ioapic is not None and domain.features.ioapic.driver == "qemu"
+    )
+    for iommu in devices.of(Iommu):
+        if iommu.driver is not None and iommu.driver.intremap and not split:
+            message = "'intremap' of an IOMMU needs an I/O APIC that QEMU imitates"
+            c.problem(iommu.driver, message, "<features><ioapic driver='qemu'/></features>", "@intremap")
+    acpi = domain.features is not None and domain.features.acpi
+    for iommu in devices.of(Iommu):
+        if iommu.model == "virtio" and not acpi:
+            c.problem(
+                iommu, "IOMMU model 'virtio' is found by ACPI alone, which is off", "<features><acpi/></features>"
+            )
     _names(domain, c)
     _shared_memory(domain, c)
     for console in devices.of(Console)[1:]:
