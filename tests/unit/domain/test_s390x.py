@@ -159,6 +159,8 @@ def test_a_usb_controller_is_none_unless_more_is_said_of_it(s390: Any, draw: Cal
         "<iommu model='intel'/>",
         MDEV.format("vfio-ap", 1) + MDEV.format("vfio-ap", 2),
         "<interface type='user'><boot order='1' loadparm=''/></interface>",
+        "<interface type='user'><rom bar='off'/></interface>",
+        "<interface type='user'><acpi index='2'/></interface>",
         "<interface type='user'><boot order='1' loadparm='123456789'/></interface>",
         "<interface type='user'><boot order='1' loadparm='a*'/></interface>",
     ],

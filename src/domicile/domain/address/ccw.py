@@ -37,6 +37,7 @@ def check(devices: DeviceLists, c: Completion) -> None:
     seen: set[tuple[int, int, int]] = set()
     for device in walk(devices):
         address = device.address
+        _check_pci_only(device, c)
         if not isinstance(address, CcwAddress):
             continue
         if c.board.virtio != "ccw":
@@ -58,6 +59,14 @@ def check(devices: DeviceLists, c: Completion) -> None:
             if place in seen:
                 c.problem(address, f"device number '{name(address)}' is used twice", "a free devno", code=XML_ERROR)
             seen.add(place)
+
+
+def _check_pci_only(device: Device, c: Completion) -> None:
+    """Find what only PCI devices have on a device of the channel."""
+    for slot, what in (("rom", "<rom>"), ("acpi", "an ACPI index")):
+        element = getattr(device, slot)
+        if element is not None and isinstance(BY_TAG[device.shape.tag].place(device, c), WantCcw):
+            c.problem(element, f"<{device.shape.tag}> on a channel has {what}, which only PCI devices have", "", "")
 
 
 def assign(devices: DeviceLists, c: Completion) -> None:
