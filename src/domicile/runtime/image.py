@@ -92,6 +92,8 @@ def read(fd: int, name: str) -> Image:
         raise BadImage(f"save image '{name}' is incomplete: saving it was cut off; it can only be removed")
     if magic != WHOLE:
         raise BadImage(f"'{name}' is no save image: it begins with other words than '{WHOLE.decode()}'")
+    if len(header) < SIZE:
+        raise BadImage(f"save image '{name}' ends within its header")
     for order in ("<", ">"):
         version, length, running, compression, cookie = struct.unpack_from(f"{order}5I", header, 16)
         if 1 <= version <= _VERSION:
@@ -103,7 +105,10 @@ def read(fd: int, name: str) -> Image:
     if compression >= len(PROGRAMS):
         known = ", ".join(each for each, _ in PROGRAMS)
         raise BadImage(f"save image '{name}' is compressed in way {compression}; {known} are known")
-    texts = _exactly(fd, length)
+    try:
+        texts = _exactly(fd, length)
+    except OSError as error:
+        raise HostFailure(f"cannot read '{name}': {error.strerror}") from error
     if len(texts) < length:
         raise BadImage(f"save image '{name}' ends within its document")
     xml = texts.partition(b"\0")[0]
