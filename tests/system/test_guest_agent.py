@@ -44,6 +44,7 @@ exec 3<>$port
 while sleep 0.1; do while read -r line <&3; do case $line in
 *guest-sync-delimited*) id=${{line##*:}}; id=${{id%%\\}}*}}; printf '\\377{{"return": %s}}\\n' $id >&3;;
 *'"guest-shutdown"'*) poweroff -f;;
+*'"guest-suspend-ram"'*) echo mem > /sys/power/state;;
 {cases}*) echo '{{"error": {{"class": "CommandNotFound", "desc": "not in this agent"}}}}' >&3;;
 esac; done; done
 """
@@ -141,3 +142,20 @@ def test_where_no_agent_is(daemon: Any, guest: Any) -> None:
         refused = daemon.virsh(*words, check=False)
         assert refused.returncode and "not connected" in refused.stderr
     assert "state='disconnected'" in daemon.virsh("dumpxml", "vm").stdout
+
+
+def test_a_guest_sleeps_and_is_woken(vm: Any) -> None:
+    refused = vm.virsh("dompmwakeup", "vm", check=False)
+    assert refused.returncode and "internal error" in refused.stderr
+    vm.virsh("dompmsuspend", "vm", "mem")
+    vm.wait_state("vm", "pmsuspended")
+    for words in (("suspend", "vm"), ("resume", "vm")):
+        assert vm.virsh(*words, check=False).returncode
+    vm.virsh("dompmwakeup", "vm")
+    vm.wait_state("vm", "running")
+    assert vm.virsh("domstate", "vm", "--reason").stdout.strip() == "running (event wakeup)"
+    assert vm.virsh("domhostname", "vm").stdout.strip() == "little"
+    refused = vm.virsh("dompmsuspend", "vm", "disk", check=False)
+    assert refused.returncode and "not in this agent" in refused.stderr
+    refused = vm.virsh("dompmsuspend", "vm", "mem", "--duration", "5", check=False)
+    assert refused.returncode and "argument unsupported" in refused.stderr
