@@ -126,3 +126,22 @@ def test_a_stored_machine_keeps_its_old_usb_controller(core: Any, sketch: Sketch
     xml = sketch("<controller type='usb'/>", machine="pseries", arch="ppc64")
     assert "model='qemu-xhci'" in core.meant(xml).completed(xml)
     assert "model='pci-ohci'" in core.meant(xml).completed(xml, modern=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ("", ["keyboard", "mouse"]),
+        ("<input type='tablet' bus='usb'/>", ["keyboard"]),
+        ("<input type='tablet' bus='virtio'/>", ["keyboard", "mouse"]),
+        ("<input type='keyboard' bus='usb'/>", ["mouse"]),
+    ],
+)
+def test_a_display_of_power_brings_a_keyboard_and_a_mouse(
+    core: Any, sketch: Sketch, given: str, added: list[str]
+) -> None:
+    xml = sketch(f"{given}<graphics type='vnc'/>", machine="pseries", arch="ppc64")
+    done = core.meant(xml).complete(xml).domain
+    assert [i.type for i in done.devices.input if i.bus == "usb"][given.count("usb") :] == added
+    xml = sketch(given, machine="pseries", arch="ppc64")
+    assert len(core.meant(xml).complete(xml).domain.devices.input) == given.count("<input")

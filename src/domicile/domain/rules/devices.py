@@ -19,7 +19,8 @@ def inputs(domain: Domain, c: Completion) -> None:
     """Add the PS/2 mouse and keyboard that a PC has built in, and what a display cannot be used without."""
     present = _list(domain, "input")
     for kind in c.board.input_added if _list(domain, "graphics") else ():
-        if not any(i.type == kind and i.bus == c.board.input for i in present):
+        alike = ("mouse", "tablet") if kind == "mouse" else (kind,)
+        if not any(i.type in alike and i.bus == c.board.input for i in present):
             made = BY_TAG["input"].element(type=kind, bus=c.board.input)
             present.append(made)
             c.add(made, "the display would be of no use without it", "没有它显示便无法使用")
