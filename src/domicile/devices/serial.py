@@ -102,7 +102,13 @@ def check(serial: Serial, c: Completion) -> None:
     """Find what cannot be."""
     chardev.check(serial, c)
     target = serial.target
-    if target is None or target.type is None:
+    if target is None:
+        return
+    if target.type is None:
+        if target.model is not None and target.model.name is not None:
+            own = _MODELS[target.model.name]
+            message = f"target model '{target.model.name}' belongs to target type '{own}', which is not named"
+            c.problem(target.model, message, f"type='{own}'", "@name")
         return
     kind, address = target.type, serial.address
     wanted = _ADDRESSES.get(kind)
@@ -132,7 +138,11 @@ def _exists(kind: str, name: str | None, c: Facts) -> bool:
         return c.pseries
     if kind == "sclp-serial":
         return c.board.serial == kind
-    return kind != "system-serial" or (name is not None and name == _chip(kind, c))
+    if kind == "system-serial":
+        chip = c.board.serial_chip
+        # Of boards without a usual port, nobody knows the chip.
+        return name == chip if chip else name is None and not c.board.serial
+    return True
 
 
 def place(serial: Serial, facts: Facts) -> Want | None:

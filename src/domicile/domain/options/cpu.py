@@ -10,7 +10,7 @@ from domicile.domain.cpu import Cpu
 from domicile.domain.cpus import choose, s390, x86
 from domicile.domain.domain import Domain
 from domicile.domain.features import Enlightenment, Hyperv, Kvm
-from domicile.plan.boards import PPC64, S390
+from domicile.plan.boards import ARM32, PPC64, S390
 from domicile.plan.facts import Planning
 from domicile.schema.tree import steps
 
@@ -39,6 +39,8 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         yield from _host_model(cpu, p)
     elif cpu.mode in names:
         yield "", names[cpu.mode]
+        if cpu.mode == "host-passthrough" and p.arch in ARM32 and p.caps.arch == "aarch64":
+            yield "aarch64", False
         yield "migratable", cpu.migratable
     else:
         yield "", cpu.model.name if cpu.model is not None else "qemu64"
@@ -66,7 +68,8 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
             yield "kvm-pv-unhalt", features.pvspinlock.state
         yield from _enlightenments(features.hyperv)
         yield from _paravirtual(features.kvm)
-        if features.pmu is not None and features.pmu.state is not None:
+        # POWER's CPUs always have them, and no word for it.
+        if features.pmu is not None and features.pmu.state is not None and p.arch not in PPC64:
             yield "pmu", features.pmu.state
 
 

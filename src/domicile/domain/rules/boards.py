@@ -9,6 +9,7 @@ from domicile.base.errors import XML_ERROR
 from domicile.domain.cpu import CpuFeature
 from domicile.domain.domain import Domain
 from domicile.domain.features import Features, Gic
+from domicile.plan.boards import PPC64
 from domicile.plan.facts import Completion
 from domicile.schema.tree import steps
 
@@ -81,6 +82,10 @@ def check(domain: Domain, c: Completion) -> None:
         c.problem(cpu, f"CPU mode 'maximum' does not exist in '{c.caps.binary}'", "custom, with a <model>", "@mode")
     if features is None:
         return
+    if features.pmu is not None and features.pmu.state is False and c.arch in PPC64:
+        c.problem(
+            features.pmu, f"performance counters are always there on architecture '{c.arch}'", "state='on'", "@state"
+        )
     known = c.caps.machine(c.machine)
     for slot, (boards, key) in _OWN.items():
         feature = getattr(features, slot)
