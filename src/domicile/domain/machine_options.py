@@ -43,7 +43,7 @@ def options(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     yield Option("-uuid", domain.uuid, origin="uuid")
     yield from smbios.tables(domain)
     yield from smbios.files(domain)
-    yield from protection.objects(domain)
+    yield from protection.objects(domain, p)
     if domain.genid is not None:
         props = {"driver": "vmgenid", "guid": domain.genid, "id": "vmgenid0"}
         yield Structured("device", props, origin="genid")
