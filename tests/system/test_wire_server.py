@@ -259,6 +259,19 @@ def test_long_calls_do_not_block_short_ones_and_are_limited(path: Path) -> None:
         assert [one.serial for one in answers(sock, 4)] == [2, 3, 9, 4]
 
 
+def test_pings_and_streams_pass_by_calls_that_wait(path: Path) -> None:
+    with running(path, LIMITS), opened(path) as sock:
+        dom = domain.domain_lookup_by_name.pack_result(fake("vm1"))
+        sock.sendall(frame(0x20008086, 1, 201, f.CALL, 1, f.OK, dom + bytes(8)))
+        assert [one.type for one in answers(sock, 2)] == [f.REPLY, f.STREAM]
+        slow = [frame(0x20008086, 1, 7, f.CALL, serial, f.OK) for serial in range(2, 12)]
+        echo = frame(0x20008086, 1, 201, f.STREAM, 1, f.CONTINUE, b"abc")
+        sock.sendall(b"".join(slow) + PING + echo)
+        got = answers(sock, 12)
+        assert {one.serial for one in got[:4] if one.type in (f.EVENT, f.STREAM)} == {0, 1}
+        assert sorted(one.serial for one in got if one.type == f.REPLY) == list(range(2, 12))
+
+
 def test_many_calls_at_once_are_all_answered(path: Path) -> None:
     with running(path), opened(path) as sock:
         count = 5000

@@ -35,6 +35,10 @@ _TURN = 256
 """Calls answered in one turn of the loop before other clients have theirs."""
 _FLUSH = 131_072
 """Bytes of answers gathered before they are written within a turn."""
+_HELD = 1_048_576
+"""Bytes of a client's messages that may wait for its calls under way before it is not read for a while."""
+_FD_WEIGHT = 65_536
+_STREAMS = frozenset((f.STREAM, f.STREAM_HOLE))
 _BEFORE_LOGIN = frozenset((_REMOTE, number) for number in (66, 67, 68, 69, 70))
 _BEFORE_OPEN = _BEFORE_LOGIN | {(_REMOTE, number) for number in (_OPEN, 2, 60)}
 
@@ -42,7 +46,17 @@ _BEFORE_OPEN = _BEFORE_LOGIN | {(_REMOTE, number) for number in (_OPEN, 2, 60)}
 class Session(Link[C]):
     """One client's calls."""
 
-    __slots__ = ("_entries", "_running", "_streams", "_waiting", "authenticated", "login", "opened", "read_only")
+    __slots__ = (
+        "_entries",
+        "_held",
+        "_running",
+        "_streams",
+        "_waiting",
+        "authenticated",
+        "login",
+        "opened",
+        "read_only",
+    )
 
     def __init__(self, server: Server[C], door: Door) -> None:
         super().__init__(server, door)
@@ -52,26 +66,18 @@ class Session(Link[C]):
         self._entries = server.entries
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: deque[Frame] = deque()
+        self._held = 0
         self._streams: dict[int, Stream] = {}
 
     # Pace.
 
     def take(self, frames: list[Frame]) -> None:
         """Dispatch messages; all answers that are ready leave in one write."""
-        if self._waiting:
-            self._waiting.extend(frames)
-        else:
-            self._batch(frames)
-
-    def _batch(self, frames: list[Frame]) -> None:
         out: list[bytes] = []
         self._out = out
         for index, one in enumerate(frames):
-            if index == _TURN or len(self._running) >= self.limits.requests or not self._writable:
-                self._waiting.extend(frames[index:])
-                self.pause(self)
-                if index == _TURN:
-                    self._loop.call_soon(self.proceed)
+            if self._waiting or index == _TURN or len(self._running) >= self.limits.requests or not self._writable:
+                self._hold(frames[index:])
                 break
             self._dispatch(one)
             if self._out_size > _FLUSH:
@@ -82,13 +88,38 @@ class Session(Link[C]):
         self._out = None
         self._flush(out)
 
+    def _hold(self, frames: list[Frame]) -> None:
+        """Let calls wait; pings and packets of open streams need not, so that a busy client passes for a living one."""
+        for one in frames:
+            if one.type == f.EVENT or (one.type in _STREAMS and one.serial in self._streams):
+                self._other(one)
+            else:
+                self._waiting.append(one)
+                self._held += _weight(one)
+        if self._held > _HELD:
+            self.pause(self)
+        if len(self._running) < self.limits.requests and self._writable:
+            self._loop.call_soon(self.proceed)
+
     def proceed(self) -> None:
         """Go on with the messages that had to wait."""
-        if self._waiting and not self.closed and self._writable and len(self._running) < self.limits.requests:
-            frames = list(self._waiting)
-            self._waiting.clear()
-            self._batch(frames)
-        if not self._waiting:
+        out: list[bytes] = []
+        self._out = out
+        waiting = self._waiting
+        turn = 0
+        while waiting and not self.closed and self._writable and len(self._running) < self.limits.requests:
+            if turn == _TURN:
+                self._loop.call_soon(self.proceed)
+                break
+            turn += 1
+            one = waiting.popleft()
+            self._held -= _weight(one)
+            self._dispatch(one)
+            if self._out_size > _FLUSH:
+                self._flush(out)
+        self._out = None
+        self._flush(out)
+        if self._held <= _HELD // 2:
             self.resume(self)
 
     def ended(self) -> None:
@@ -243,6 +274,11 @@ class Session(Link[C]):
 def _withheld(entry: Entry, right: str) -> Denied:
     name = errors.api_name(entry.stub.name)
     return Denied(f"{name} with secure flag" if right.endswith("secure") else f"read only access prevents {name}")
+
+
+def _weight(one: Frame) -> int:
+    """Say what a message that waits stands for: bytes, and descriptors, of which there are few."""
+    return len(one.payload) + 256 + _FD_WEIGHT * len(one.fds)
 
 
 def _unknown(call: Frame) -> RemoteError:
