@@ -206,6 +206,11 @@ def test_the_machine_loads_what_its_first_device_says(s390: Any, draw: Callable[
     assert machine.endswith(",loadparm=A B")
 
 
+def test_a_load_parameter_is_named_as_it_is_kept(s390: Any, draw: Callable[..., str]) -> None:
+    text = draw("<interface type='user'><boot order='1' loadparm='far too long'/></interface>")
+    assert "'FAR TOO LONG'" in said(s390.problems(text))
+
+
 def test_newer_qemu_is_told_for_each_device(s390: Any, draw: Callable[..., str]) -> None:
     known = s390.caps.properties
     properties = {**known, "virtio-blk-ccw": known.get("virtio-blk-ccw", frozenset()) | {"loadparm"}}
@@ -241,6 +246,23 @@ def test_the_hosts_own_cpu_is_spelt_out(s390: Any, draw: Callable[..., str]) -> 
     assert "<cpu mode='host-model' check='partial'/>" in kvm.completed(draw(kind="kvm"))
     words = next(a.words[1] for a in kvm.arguments(draw(kind="kvm")) if a.words[0] == "-cpu")
     assert words.startswith(f"{stand_in.host_cpu['kvm'].model},")
+    name = next(name for name, on in stand_in.host_cpu["kvm"].props.items() if on is True)
+    less = draw(kind="kvm", body=f"<cpu mode='host-model'><feature policy='disable' name='{name}'/></cpu>")
+    words = next(a.words[1] for a in kvm.arguments(less) if a.words[0] == "-cpu")
+    assert f",{name}=off" in words and f",{name}=on" not in words
+
+
+def test_deprecated_features_are_a_word_of_newer_qemu(s390: Any, draw: Callable[..., str]) -> None:
+    text = draw(body="<cpu mode='host-model' deprecated_features='off'/>")
+    assert "'deprecated_features'" in said(s390.problems(text))
+    expansion = s390.caps.schema["query-cpu-model-expansion"].ret
+    entry = s390.caps.schema[expansion]
+    schema = {
+        **s390.caps.schema,
+        expansion: replace(entry, members={**entry.members, "deprecated-props": "[str]"}),
+    }
+    newer = type(s390)(replace(s390.caps, schema=schema))
+    assert "deprecated_features='off'" in newer.completed(text)
 
 
 @pytest.mark.parametrize(

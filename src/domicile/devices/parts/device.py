@@ -183,17 +183,12 @@ Address = (
 
 
 _LOADPARM = frozenset(string.ascii_uppercase + string.digits + ". ")
+LOADPARM = Scalar("loadparm", str.upper, str, "1 to 8 characters of A to Z, 0 to 9, blank and .")
 
 
-def _loadparm(text: str) -> str:
-    """Read a load parameter, which is kept in capitals."""
-    value = text.upper()
-    if not 1 <= len(value) <= 8 or not _LOADPARM.issuperset(value):
-        raise ValueError
-    return value
-
-
-LOADPARM = Scalar("loadparm", _loadparm, str, "1 to 8 characters of A to Z, 0 to 9, blank and .")
+def is_loadparm(text: str) -> bool:
+    """Say whether this is a load parameter; it is kept in capitals."""
+    return 1 <= len(text) <= 8 and _LOADPARM.issuperset(text)
 
 
 @element("boot", "启动顺序")
@@ -291,4 +286,5 @@ __all__ = [
     "VirtioOptions",
     "VirtioSerialAddress",
     "Zpci",
+    "is_loadparm",
 ]

@@ -99,8 +99,9 @@ def _host_model(cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         yield "", "host" if p.accel == "kvm" else "max"
         return
     yield "", host.model
+    given = {feature.name for feature in cpu.feature}
     for name, value in host.props.items():
-        if value is True:
+        if value is True and name not in given:
             yield name, not (name in host.deprecated and cpu.deprecated_features is False)
 
 

@@ -6,7 +6,7 @@ from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.memory import MemoryDevice
-from domicile.devices.parts.device import Device, DriveAddress
+from domicile.devices.parts.device import LOADPARM, Device, DriveAddress, is_loadparm
 from domicile.domain.domain import Domain
 from domicile.domain.rules import processors
 from domicile.plan.facts import Completion
@@ -155,6 +155,10 @@ def _boot(domain: Domain, c: Completion) -> None:
         return
     orders: dict[int, Device] = {}
     for device in domain.devices.every():
+        load = device.boot.loadparm if device.boot is not None else None
+        if load is not None and not is_loadparm(load):
+            what = f"attribute 'loadparm' of element 'boot' has the value '{load}'"
+            c.problem(device.boot, what, LOADPARM.accepted, "@loadparm", code=INTERNAL_ERROR)
         if device.boot is None or device.boot.order is None:
             continue
         if device.boot.order in orders:

@@ -86,11 +86,10 @@ def _sleep(domain: Domain, c: Completion) -> None:
 
 def _deprecated(domain: Domain, c: Completion) -> None:
     cpu = domain.cpu
-    if cpu is not None and cpu.deprecated_features is not None:
-        host = c.caps.host_cpu.get("kvm" if c.accel == "kvm" else "tcg")
-        if host is None or not host.deprecated:
-            what = "deprecated features of the CPU cannot be chosen together with this emulator"
-            c.problem(cpu, what, "no attribute 'deprecated_features'", "@deprecated_features")
+    asked = cpu is not None and cpu.deprecated_features is not None
+    if asked and not c.caps.has_schema("query-cpu-model-expansion/ret-type/deprecated-props"):
+        what = "deprecated features of the CPU cannot be chosen together with this emulator"
+        c.problem(cpu, what, "no attribute 'deprecated_features'", "@deprecated_features")
 
 
 def _hyperv(hyperv: Hyperv, c: Completion) -> None:
