@@ -210,3 +210,50 @@ def test_an_interface_on_a_bridge_comes_with_its_tap(virsh: Callable[..., str]) 
         assert "No such device" in virsh("attach-interface", "vm", "bridge", "nosuchbr0", "--live", check=False)
     finally:
         subprocess.run(["ip", "link", "del", name], check=True)
+
+
+def test_limits_in_the_definition_hold_from_the_start(
+    virsh: Callable[..., str], shared_daemon: Any, images: Path
+) -> None:
+    name = f"doms{os.getpid()}"
+    if subprocess.run(["ip", "link", "add", name, "type", "bridge"], capture_output=True, check=False).returncode:
+        pytest.skip("no bridge can be made here")
+    card = "<interface type='user'>"
+    limits = "<bandwidth><inbound average='100' peak='200' burst='50'/></bandwidth>"
+    text = document(images).replace(card, f"<interface type='bridge'><source bridge='{name}'/>{limits}")
+    pins = "<cputune><vcpupin vcpu='0' cpuset='0'/><emulatorpin cpuset='0'/><iothreadpin iothread='1' cpuset='0'/></cputune>"
+    try:
+        shared_daemon.define(text.replace("<os>", f"{pins}<os>"))
+        done = virsh("start", "vm", check=False)
+        assert "error" not in done or "tc " in done, done
+        if "tc " in done:
+            pytest.skip(f"this kernel cannot limit traffic: {done}")
+        (pid,) = shared_daemon.guests()
+        held = {
+            (task / "comm").read_text().strip(): os.sched_getaffinity(int(task.name))
+            for task in Path(f"/proc/{pid}/task").iterdir()
+        }
+        assert held["qemu-system-x86"] == {0} and held["CPU 0/TCG"] == {0}
+        tap = re.search(r"(vnet\d+)\s+bridge", virsh("domiflist", "vm"))
+        assert tap is not None
+        shown = subprocess.run(
+            ["tc", "class", "show", "dev", tap[1]], capture_output=True, text=True, check=True
+        ).stdout
+        assert "htb 1:1" in shown
+    finally:
+        virsh("destroy", "vm", check=False)
+        subprocess.run(["ip", "link", "del", name], check=True)
+
+
+def test_what_was_plugged_in_is_known_to_the_next_daemon(daemon: Any, images: Path) -> None:
+    daemon.define(document(images))
+    daemon.virsh("start", "vm")
+    daemon.virsh("attach-disk", "vm", f"{images}/b.img", "sda", "--targetbus", "scsi", "--live")
+    daemon.virsh("setvcpus", "vm", "2", "--live")
+    before = daemon.virsh("dumpxml", "vm").stdout
+    daemon.kill9()
+    daemon.start()
+    assert daemon.virsh("dumpxml", "vm").stdout == before
+    daemon.virsh("detach-disk", "vm", "sda", "--live")
+    assert "sda" not in daemon.virsh("domblklist", "vm").stdout
+    daemon.virsh("attach-disk", "vm", f"{images}/b.img", "sda", "--targetbus", "scsi", "--live")

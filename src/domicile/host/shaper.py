@@ -41,7 +41,24 @@ def shape(tap: str, inbound: tuple[int, int, int], outbound: tuple[int, int, int
                 "drop",
             ]
             _tc("qdisc", "add", "dev", tap, "ingress")
-            _tc("filter", "add", "dev", tap, "parent", "ffff:", "protocol", "all", "matchall", "action", *police)
+            _tc(
+                "filter",
+                "add",
+                "dev",
+                tap,
+                "parent",
+                "ffff:",
+                "protocol",
+                "all",
+                "u32",
+                "match",
+                "u32",
+                "0",
+                "0",
+                *police,
+                "flowid",
+                ":1",
+            )
     except HostFailure:
         _tc("qdisc", "del", "dev", tap, "root", may_fail=True)
         _tc("qdisc", "del", "dev", tap, "ingress", may_fail=True)

@@ -6,6 +6,7 @@ import asyncio
 
 from domicile.base.errors import OPERATION_FAILED, HostFailure, Unsupported
 from domicile.devices.interface import Interface
+from domicile.domain.domain import Domain
 from domicile.domain.edit import tune
 from domicile.host import shaper, tap
 from domicile.service.changes import Running
@@ -29,6 +30,13 @@ async def apply_bandwidth(interface: Interface) -> None:
     ]
     inbound, outbound = ((a, p, b) for a, p, b in sides)
     await asyncio.to_thread(shaper.shape, tap, inbound, outbound)
+
+
+async def apply_all(domain: Domain) -> None:
+    """Hold all interfaces of a machine that starts to their limits. Raises: HostFailure."""
+    for interface in domain.devices.of(Interface) if domain.devices is not None else []:
+        if any(tune.bandwidth(interface).values()) and interface.type in _SHAPED and interface.target is not None:
+            await apply_bandwidth(interface)
 
 
 async def set_link(state: Running, interface: Interface) -> None:

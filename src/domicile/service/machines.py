@@ -24,7 +24,7 @@ from domicile.runtime.start import Incoming, MachineSpec
 from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
-from domicile.service import drafts, happenings, hotplug, launching, live_cpus, live_tuning
+from domicile.service import drafts, happenings, hotplug, launching, live_cpus, live_net, live_tuning
 from domicile.service.entry import Entry, Live
 from domicile.store.values import Author, Claim, MachineRecord
 
@@ -163,6 +163,7 @@ class Machines:
         try:
             await live_cpus.hold_all(machine, domain)
             await live_tuning.apply_all(machine, domain)
+            await live_net.apply_all(service.domain(entry))
         except DomicileError:
             await machine.end(Shutoff.FAILED)
             raise

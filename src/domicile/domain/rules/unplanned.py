@@ -30,8 +30,8 @@ class Gap:
     refused: bool
 
 
-_TUNING = ("blkiotune", "memtune", "cputune", "resource", "perf", "seclabel")
-_INTERFACE = ("bandwidth", "port", "script", "downscript", "coalesce", "guest")
+_TUNING = ("resource", "perf", "seclabel")
+_INTERFACE = ("port", "script", "downscript", "coalesce", "guest")
 
 
 def gaps(domain: Domain) -> Iterator[Gap]:
@@ -47,8 +47,9 @@ def gaps(domain: Domain) -> Iterator[Gap]:
     if files:
         # The owner's half of an agreement on keys; its files are not written for QEMU yet.
         yield Gap(domain, "launchSecurity", f"<{files[0]}> of <launchSecurity>", True)
-    if domain.vcpu is not None and domain.vcpu.cpuset is not None:
-        yield Gap(domain.vcpu, "cpuset", "attribute 'cpuset' of <vcpu>", False)
+    for slot in ("vcpusched", "iothreadsched"):
+        if domain.cputune is not None and getattr(domain.cputune, slot):
+            yield Gap(domain.cputune, slot, f"<{slot}>", False)
     smbios = domain.os.smbios if domain.os is not None else None
     if smbios is not None and smbios.mode == "host":
         yield Gap(smbios, "mode", "SMBIOS mode 'host'", True)
