@@ -40,7 +40,7 @@ class Crypto(Device):
     model: str | None = f.attr("The model.", "型号。", enum("virtio"), guest=True)
     type: str | None = f.attr("Who provides it.", "由谁提供。", enum("qemu"))
     backend: CryptoBackend | None = f.child("Who does the work.", "由谁执行运算。", CryptoBackend)
-    driver: CryptoDriver | None = f.child("Options of virtio.", "virtio 选项。", CryptoDriver)
+    driver: CryptoDriver | None = f.child("Options of virtio.", "virtio 选项。", CryptoDriver, keep_empty=False)
 
 
 def check(crypto: Crypto, c: Completion) -> None:

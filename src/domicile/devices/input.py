@@ -74,7 +74,7 @@ class Input(Device):
         enum("virtio", "virtio-transitional", "virtio-non-transitional"),
         guest=True,
     )
-    driver: InputDriver | None = f.child("Options of virtio.", "virtio 选项。", InputDriver)
+    driver: InputDriver | None = f.child("Options of virtio.", "virtio 选项。", InputDriver, keep_empty=False)
     source: InputSource | None = f.child("The host's device.", "主机的设备。", InputSource)
 
 

@@ -52,8 +52,10 @@ class MemBalloon(Device):
         ON_OFF,
         guest=True,
     )
-    stats: BalloonStats | None = f.child("Its reports.", "统计上报。", BalloonStats)
-    driver: BalloonDriver | None = f.child("Options of virtio.", "virtio 选项。", BalloonDriver, order=96)
+    stats: BalloonStats | None = f.child("Its reports.", "统计上报。", BalloonStats, keep_empty=False)
+    driver: BalloonDriver | None = f.child(
+        "Options of virtio.", "virtio 选项。", BalloonDriver, keep_empty=False, order=96
+    )
 
 
 def check(balloon: MemBalloon, c: Completion) -> None:

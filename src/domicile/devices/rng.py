@@ -64,7 +64,7 @@ class Rng(Device):
     )
     rate: RngRate | None = f.child("How much the guest may take.", "取用速率的上限。", RngRate)
     backend: RngBackend | None = f.child("Where the numbers come from.", "随机数的来源。", RngBackend)
-    driver: RngDriver | None = f.child("Options of virtio.", "virtio 选项。", RngDriver)
+    driver: RngDriver | None = f.child("Options of virtio.", "virtio 选项。", RngDriver, keep_empty=False)
 
 
 def defaults(rng: Rng, c: Completion) -> None:

@@ -43,7 +43,7 @@ class Vsock(Device):
         guest=True,
     )
     cid: Cid | None = f.child("The guest's number.", "客户机的编号。", Cid)
-    driver: VsockDriver | None = f.child("Options of virtio.", "virtio 选项。", VsockDriver, order=96)
+    driver: VsockDriver | None = f.child("Options of virtio.", "virtio 选项。", VsockDriver, keep_empty=False, order=96)
 
 
 def defaults(vsock: Vsock, c: Completion) -> None:

@@ -98,6 +98,8 @@ def _check_bus(disk: Disk, dev: str, bus: str, c: Completion) -> None:
         )
     if bus == "usb" and (disk.source is None or not has_medium(disk)) and disk.type != "volume":
         c.problem(disk, f"disk '{dev}' on bus 'usb' is an empty drive, which that bus does not have", "a <source>")
+    if disk.readonly and disk.device == "disk" and bus in ("ide", "sata"):
+        c.problem(disk, f"disk '{dev}' on bus '{bus}' is 'readonly', which such disks cannot be", "a cdrom", "readonly")
     if disk.device == "lun" and bus not in ("scsi", "virtio"):
         c.problem(target, f"disk device='lun' is not possible for bus='{bus}'", "scsi, virtio", "@bus")
     address = disk.address

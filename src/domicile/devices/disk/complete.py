@@ -115,7 +115,10 @@ def _say_nothing(disk: Disk) -> None:
 
 def _source_defaults(kind: str, source: DiskSource, c: Completion) -> None:
     if kind == "nvme" and source.managed is None and source.address is not None:
-        c.default(source, "managed", False, "the host is to be left as it is", "不改动主机")
+        c.default(source, "managed", True, "the host hands it over and takes it back", "由主机交出并收回")
+    for slot in ("domain", "bus", "slot", "function") if kind == "nvme" and source.address is not None else ():
+        if getattr(source.address, slot) is None:
+            setattr(source.address, slot, 0)
     if kind != "network":
         return
     port = PORTS.get(source.protocol or "")

@@ -159,7 +159,7 @@ class Disk(Device):
     source: DiskSource | None = f.child("Where the contents are.", "内容在哪里。", DiskSource, keep_empty=False)
     backingStore: BackingStore | None = f.child("The layer below.", "下面一层。", BackingStore)
     backenddomain: BackendDomain | None = f.child("Kept for Xen.", "为 Xen 保留。", BackendDomain)
-    geometry: Geometry | None = f.child("The old-style geometry.", "旧式几何参数。", Geometry)
+    geometry: Geometry | None = f.child("The old-style geometry.", "旧式几何参数。", Geometry, keep_empty=False)
     blockio: BlockIo | None = f.child("The block sizes.", "块大小。", BlockIo)
     mirror: Mirror | None = f.child("The copy a running job writes.", "运行中的作业写入的副本。", Mirror)
     target: DiskTarget | None = f.child("What the guest sees.", "客户机看到什么。", DiskTarget)

@@ -54,7 +54,7 @@ class SourceIqn(Element):
 class SourceInitiator(Element):
     """Who the host says it is."""
 
-    iqn: SourceIqn | None = f.child("Its iSCSI name.", "iSCSI 名称。", SourceIqn)
+    iqn: SourceIqn | None = f.child("Its iSCSI name.", "iSCSI 名称。", SourceIqn, keep_empty=False)
 
 
 @element("ssl", "TLS 验证")
@@ -190,7 +190,9 @@ class LayerFormat(Element):
     """The format of a layer."""
 
     type: str | None = f.attr("The format's name.", "格式名称。", enum(*FORMATS))
-    metadata_cache: MetadataCache | None = f.child("The cache of its tables.", "元数据缓存。", MetadataCache)
+    metadata_cache: MetadataCache | None = f.child(
+        "The cache of its tables.", "元数据缓存。", MetadataCache, keep_empty=False
+    )
 
 
 @element("source", "磁盘内容的来源")
@@ -229,11 +231,15 @@ class DiskSource(Element):
     host: list[SourceHost] = f.children("The servers that hold it.", "保存它的服务器。", SourceHost)
     snapshot: SourceSnapshot | None = f.child("A snapshot of the storage.", "存储快照。", SourceSnapshot)
     config: SourceConfig | None = f.child("The storage's configuration.", "存储配置。", SourceConfig)
-    initiator: SourceInitiator | None = f.child("The iSCSI initiator.", "iSCSI 发起端。", SourceInitiator)
-    ssl: SourceSsl | None = f.child("How certificates are looked at.", "证书验证。", SourceSsl)
+    initiator: SourceInitiator | None = f.child(
+        "The iSCSI initiator.", "iSCSI 发起端。", SourceInitiator, keep_empty=False
+    )
+    ssl: SourceSsl | None = f.child("How certificates are looked at.", "证书验证。", SourceSsl, keep_empty=False)
     cookies: Cookies | None = f.child("Cookies for the web server.", "发送给网站服务器的 HTTP Cookie。", Cookies)
-    readahead: Readahead | None = f.child("How far to read ahead.", "预读。", Readahead)
-    timeout: SourceTimeout | None = f.child("How long to wait for an answer.", "等待应答的时间。", SourceTimeout)
+    readahead: Readahead | None = f.child("How far to read ahead.", "预读。", Readahead, keep_empty=False)
+    timeout: SourceTimeout | None = f.child(
+        "How long to wait for an answer.", "等待应答的时间。", SourceTimeout, keep_empty=False
+    )
     reconnect: SourceReconnect | None = f.child(
         "What to do when the server goes away.", "断开后如何。", SourceReconnect
     )
@@ -241,7 +247,7 @@ class DiskSource(Element):
     identity: Identity | None = f.child("As whom it is reached.", "访问身份。", Identity)
     address: NvmeAddress | None = f.child("The NVMe controller.", "NVMe 控制器。", NvmeAddress)
     seclabel: list[SourceLabel] = f.children("Security labels.", "安全标签。", SourceLabel)
-    slices: Slices | None = f.child("The part that is used.", "使用的区段。", Slices)
+    slices: Slices | None = f.child("The part that is used.", "使用的区段。", Slices, keep_empty=False)
     reservations: Reservations | None = f.child("Persistent reservations.", "持久保留。", Reservations)
     auth: Auth | None = f.child("Who asks the server for the image.", "访问服务器的身份。", Auth)
     encryption: Encryption | None = f.child("How the image is encrypted.", "映像的加密方式。", Encryption)

@@ -9,6 +9,7 @@ from domicile.devices.disk.complete import layers, sources
 from domicile.devices.disk.model import Disk
 from domicile.devices.disk.secret import Encryption, SecretRef
 from domicile.devices.disk.source import DiskSource
+from domicile.devices.parts.demand import demand
 from domicile.plan.facts import Completion
 
 _ONE_SERVER = ("nbd", "sheepdog", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs")
@@ -38,7 +39,21 @@ def check_sources(disk: Disk, dev: str, c: Completion) -> None:
         c.problem(source, message, "mandatory, optional", "@startupPolicy", XML_ERROR)
     for kind, fmt in _formats(disk):
         _check_format(disk, kind, fmt, dev, c)
+    whose = f"disk '{dev}'"
+    demand(disk.auth, ("username",), whose, c)
+    demand(disk.auth.secret if disk.auth is not None else None, ("type",), whose, c)
+    _check_layers(disk, whose, c)
     for kind, one in sources(disk):
+        demand(one.auth, ("username",), whose, c)
+        demand(one.auth.secret if one.auth is not None else None, ("type",), whose, c)
+        for part in one.slices.slice if one.slices is not None else ():
+            demand(part, ("offset", "size"), whose, c)
+        for cookie in one.cookies.cookie if one.cookies is not None else ():
+            demand(cookie, ("name",), whose, c)
+        if kind == "volume" and (one.pool is None) != (one.volume is None):
+            demand(one, ("pool", "volume"), whose, c)
+        if kind == "nvme":
+            demand(one, ("type",), whose, c)
         if kind == "network":
             _check_network(one, dev, c)
         elif kind == "nvme":
@@ -53,6 +68,22 @@ def check_sources(disk: Disk, dev: str, c: Completion) -> None:
             c.problem(one, f"'fdgroup' of disk '{dev}' is only for type 'file'", "type='file'", "@fdgroup")
     _check_kind(disk, dev, c)
     _check_reservations(disk, dev, c)
+
+
+def _check_layers(disk: Disk, whose: str, c: Completion) -> None:
+    """Find layers below the top that say only a part of what they are."""
+    for layer in layers(disk):
+        if layer.type is None and layer.source is None and layer.format is None:
+            continue
+        if layer.format is None:
+            c.problem(layer, f"<backingStore> of {whose} has no <format>", "<format type='…'/>", "format", XML_ERROR)
+        demand(layer.format, ("type",), whose, c)
+        if layer.source is None:
+            c.problem(layer, f"<backingStore> of {whose} has no <source>", "<source …/>", "source", XML_ERROR)
+        elif layer.type == "network":
+            demand(layer.source, ("protocol",), whose, c)
+    if disk.type == "nvme" and disk.source is None and disk.device in ("disk", "lun"):
+        c.problem(disk, f"{whose} has no source", "<source type='pci' …/>", "source", XML_ERROR)
 
 
 def _formats(disk: Disk) -> Iterator[tuple[str, str]]:
@@ -181,7 +212,9 @@ def _check_reference(secret: SecretRef | None, dev: str, tag: str, c: Completion
 def _check_encryption(
     disk: Disk, encryption: Encryption, kind: str, source: DiskSource | None, dev: str, c: Completion
 ) -> None:
+    demand(encryption, ("format",), f"disk '{dev}'", c)
     for secret in encryption.secret:
+        demand(secret, ("type",), f"disk '{dev}'", c)
         _check_reference(secret, dev, "encryption", c)
     for slot in ("cipher", "ivgen"):
         if getattr(encryption, slot) is not None:

@@ -198,7 +198,7 @@ class Graphics(Device):
     mouse: Mouse | None = f.child("Who moves the pointer.", "由谁移动指针。", Mouse)
     clipboard: Clipboard | None = f.child("Whether the clipboard is shared.", "是否共享剪贴板。", Clipboard)
     filetransfer: FileTransfer | None = f.child("Whether files may be dragged in.", "是否可拖入文件。", FileTransfer)
-    gl: Gl | None = f.child("Whether the host's graphics card draws.", "是否由主机显卡绘制。", Gl)
+    gl: Gl | None = f.child("Whether the host's graphics card draws.", "是否由主机显卡绘制。", Gl, keep_empty=False)
     audio: AudioReference | None = f.child(
         "The audio backend of the viewers.", "查看器使用的音频后端。", AudioReference
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from domicile.base import ids
 from domicile.devices.hostdev.model import TYPES, HostAddress, Hostdev, HostSource
 from domicile.devices.parts.bus import want_card, want_virtio
+from domicile.devices.parts.demand import demand
 from domicile.devices.parts.device import CcwAddress, DriveAddress, PciAddress, UnassignedAddress, UsbAddress
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts
@@ -127,6 +128,14 @@ def _check_scsi(hostdev: Hostdev, source: HostSource, c: Completion) -> None:
     if source.protocol == "iscsi":
         if source.name is None or source.host is None or source.host.name is None:
             c.problem(source, "an iSCSI source needs a 'name' and a <host>", "name='…' and <host name='…'/>")
+        auth = source.auth
+        demand(auth, ("username",), "an iSCSI source", c)
+        if auth is not None and auth.secret is None:
+            c.problem(auth, "<auth> of an iSCSI source has no <secret>", "<secret type='iscsi' usage='…'/>", "secret")
+        elif auth is not None and auth.secret is not None:
+            demand(auth.secret, ("type",), "an iSCSI source", c)
+            if auth.secret.usage is None and auth.secret.uuid is None:
+                c.problem(auth.secret, "<secret> of an iSCSI source needs a 'uuid' or a 'usage'", "one of them")
         return
     if source.adapter is None or source.adapter.name is None:
         c.problem(source, "a SCSI device has no <adapter> with a 'name'", "<adapter name='scsi_host0'/>", "adapter")

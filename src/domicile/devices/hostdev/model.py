@@ -96,7 +96,7 @@ class Iqn(Element):
 class Initiator(Element):
     """Who the host says it is."""
 
-    iqn: Iqn | None = f.child("Its iSCSI name.", "iSCSI 名称。", Iqn)
+    iqn: Iqn | None = f.child("Its iSCSI name.", "iSCSI 名称。", Iqn, keep_empty=False)
 
 
 @element("source", "主机上的设备")
@@ -125,7 +125,7 @@ class HostSource(Element):
     address: HostAddress | None = f.child("Where the host has it.", "在主机上的位置。", HostAddress)
     host: IscsiHost | None = f.child("The iSCSI server.", "iSCSI 服务器。", IscsiHost)
     auth: Auth | None = f.child("How to log in.", "登录方式。", Auth)
-    initiator: Initiator | None = f.child("Who the host says it is.", "发起端。", Initiator)
+    initiator: Initiator | None = f.child("Who the host says it is.", "发起端。", Initiator, keep_empty=False)
 
 
 @element("teaming", "故障切换组")

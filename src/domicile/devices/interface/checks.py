@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from domicile.base.errors import XML_ERROR
 from domicile.devices.interface.ip import Ip, PortForward, Route
@@ -17,6 +17,7 @@ from domicile.devices.interface.model import (
     is_virtio,
 )
 from domicile.devices.interface.port import VirtualPort, Vlan
+from domicile.devices.parts.demand import demand
 from domicile.plan.facts import Completion
 
 _LAST_VLAN = 4095
@@ -80,11 +81,15 @@ def _check_source(interface: Interface, kind: str, source: InterfaceSource | Non
             if source is None or getattr(source, slot) is None:
                 message = f"interface of type '{kind}' has no <source> with an attribute '{slot}'"
                 c.problem(interface, message, f"<source {slot}='…'/>", f"source/@{slot}", code=XML_ERROR)
+        if kind == "udp" and source is not None:
+            demand(source.local, ("address",), "an interface of type 'udp'", c)
         if kind == "udp" and (source is None or source.local is None or source.local.port is None):
             message = "interface of type 'udp' has no <local> with an attribute 'port' in <source>"
             c.problem(interface, message, "<local address='…' port='…'/>", "source/local")
     if kind == "hostdev" and (source is None or source.hostaddress is None):
         c.problem(interface, "interface of type 'hostdev' has no <address> in <source>", "<address type='pci' …/>")
+    elif kind == "hostdev" and source is not None:
+        demand(source.hostaddress, ("type",), "an interface of type 'hostdev'", c)
     if kind == "vhostuser":
         _check_vhost_user(interface, source, c)
     if source is None or kind == "ethernet":
@@ -191,10 +196,29 @@ def _check_address(element: Ip | Route, c: Completion) -> None:
         if element.family is not None and element.family != f"ipv{found.version}":
             message = f"'{text}' in <{tag}> is no address of family '{element.family}'"
             c.problem(element, message, f"ipv{found.version}", "@family", XML_ERROR)
+    _check_network(element, c)
     most = 128 if element.family == "ipv6" else 32
     if element.prefix is not None and element.prefix > most:
         message = f"attribute 'prefix' of <{tag}> has the value '{element.prefix}'"
         c.problem(element, message, f"0 to {most}", "@prefix", XML_ERROR)
+
+
+def _check_network(element: Ip | Route, c: Completion) -> None:
+    """Find a route to an address that is none of a network."""
+    if isinstance(element, Ip) or element.address is None:
+        return
+    width = 128 if element.family == "ipv6" else 32
+    mask = element.netmask if element.netmask is not None else element.prefix
+    if mask is None:
+        mask = 0 if element.address in ("0.0.0.0", "::") else width  # noqa: S104
+    try:
+        ip_network(f"{element.address}/{mask}")
+        known = element.netmask is not None or element.prefix is not None or mask == 0
+    except ValueError:
+        known = False
+    if not known:
+        message = f"address '{element.address}' of <route> is no network's"
+        c.problem(element, message, "such as 10.0.0.0 with prefix='8'", "@address", XML_ERROR)
 
 
 def _check_forward(forward: PortForward, c: Completion) -> None:
@@ -239,7 +263,7 @@ def _check_card(interface: Interface, kind: str, c: Completion) -> None:
         return
     if teaming.type is None:
         c.problem(teaming, "element 'teaming' has no attribute 'type'", "persistent, transient", "@type")
-    elif teaming.type == "transient" and teaming.persistent is None:
+    elif teaming.type == "transient" and not teaming.persistent:
         message = "element 'teaming' of type 'transient' has no attribute 'persistent'"
         c.problem(teaming, message, "the alias of the virtio card", "@persistent", XML_ERROR)
     elif teaming.type == "persistent" and teaming.persistent is not None:
@@ -257,6 +281,7 @@ def _check_vlan(vlan: Vlan, c: Completion) -> None:
         c.problem(vlan, message, "yes", "@trunk", XML_ERROR)
     native = 0
     for tag in vlan.tag:
+        demand(tag, ("id",), "a VLAN", c)
         if tag.id is not None and tag.id > _LAST_VLAN:
             message = f"attribute 'id' of element 'tag' has the value '{tag.id}'"
             c.problem(tag, message, "0 to 4095", "@id", XML_ERROR)
@@ -286,6 +311,7 @@ def _check_port(port: VirtualPort, kind: str, c: Completion) -> None:
         message = f"<virtualport> is not for <interface type='{kind}'>"
         c.problem(port, message, ", ".join(_SWITCHED), code=XML_ERROR)
     word, parameters = port.type, port.parameters
+    demand(port, ("type",), "an interface", c)
     if word is None or word == "none":
         return
     for slot in _PARAMETERS.get(word, ()):

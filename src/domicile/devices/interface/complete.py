@@ -21,6 +21,8 @@ def defaults(interface: Interface, c: Completion) -> None:
             "a random address below QEMU's prefix",
             "在 QEMU 前缀下随机生成的地址",
         )
+    if interface.model is not None and interface.model.type is None:
+        interface.model = None
     if interface.model is None and interface.type == "vdpa":
         c.default(
             interface,
@@ -46,6 +48,9 @@ def defaults(interface: Interface, c: Completion) -> None:
     if interface.vlan is not None:
         _vlan(interface.vlan)
     source = interface.source or InterfaceSource()
+    for slot in ("domain", "bus", "slot", "function") if source.hostaddress is not None else ():
+        if getattr(source.hostaddress, slot) is None:
+            setattr(source.hostaddress, slot, 0)
     for ip in (*interface.ip, *source.ip):
         canonical(ip)
     for route in (*interface.route, *source.route):

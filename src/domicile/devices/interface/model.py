@@ -254,8 +254,12 @@ class Interface(Device):
     ip: list[Ip] = f.children("Addresses of the guest's end.", "客户机端的地址。", Ip)
     route: list[Route] = f.children("Routes of the guest's end.", "客户机端的路由。", Route)
     portForward: list[PortForward] = f.children("Host ports passt hands on.", "passt 转发的主机端口。", PortForward)
-    script: Script | None = f.child("What the host runs when it comes up.", "接口启用时主机运行的脚本。", Script)
-    downscript: Script | None = f.child("What the host runs when it goes down.", "接口停用时主机运行的脚本。", Script)
+    script: Script | None = f.child(
+        "What the host runs when it comes up.", "接口启用时主机运行的脚本。", Script, keep_empty=False
+    )
+    downscript: Script | None = f.child(
+        "What the host runs when it goes down.", "接口停用时主机运行的脚本。", Script, keep_empty=False
+    )
     backenddomain: Any = f.raw("Kept for Xen.", "为 Xen 保留。")
     target: InterfaceTarget | None = f.child("Its end on the host.", "主机侧的一端。", InterfaceTarget)
     guest: GuestEnd | None = f.child("What a container calls it.", "容器内的名称。", GuestEnd)
@@ -264,7 +268,7 @@ class Interface(Device):
     backend: InterfaceBackend | None = f.child("The host's side.", "后端。", InterfaceBackend, keep_empty=False)
     filterref: Any = f.raw("The filter its packets pass.", "数据包过滤器。")
     tune: Tune | None = f.child("The host's tuning.", "主机侧调优。", Tune)
-    link: Link | None = f.child("The virtual cable.", "链路状态。", Link)
+    link: Link | None = f.child("The virtual cable.", "链路状态。", Link, keep_empty=False)
     mtu: Mtu | None = f.child("The largest packet.", "最大传输单元。", Mtu)
     teaming: Teaming | None = f.child("A partner card.", "主备组合。", Teaming)
     coalesce: Any = f.raw("How interrupts are gathered.", "中断合并。")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from domicile.devices.parts.demand import demand
 from domicile.devices.parts.device import Device
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion
@@ -241,6 +242,8 @@ def check(device: Any, c: Completion, *, path_optional: bool = False) -> None:
         word = device.protocol.type
         c.problem(device.protocol, f"protocol '{word}' of <{tag}> is not possible over 'tcp'", "raw, telnet", "@type")
     if source is not None:
+        demand(source.mouse, ("mode",), f"a <{tag}>", c)
+        demand(source.clipboard, ("copypaste",), f"a <{tag}>", c)
         _check_reconnect(source, tag, c)
         if kind == "spiceport" and source.channel and not source.channel.replace(".", "").replace("-", "").isalnum():
             c.problem(

@@ -237,8 +237,10 @@ class Device(Element):
     )
     alias: Alias | None = f.child("Its name in the running machine.", "运行时的名字。", Alias, order=91)
     master: Master | None = f.child("The USB controller it accompanies.", "所伴随的 USB 主控制器。", Master, order=92)
-    rom: Rom | None = f.child("Its option ROM.", "扩展 ROM。", Rom, order=93)
-    acpi: AcpiIndex | None = f.child("Its index in the ACPI tables.", "ACPI 表中的序号。", AcpiIndex, order=94)
+    rom: Rom | None = f.child("Its option ROM.", "扩展 ROM。", Rom, keep_empty=False, order=93)
+    acpi: AcpiIndex | None = f.child(
+        "Its index in the ACPI tables.", "ACPI 表中的序号。", AcpiIndex, keep_empty=False, order=94
+    )
     address: Address | None = f.child("Where the guest finds it.", "客户机在何处找到它。", ADDRESS, order=95)
 
 
