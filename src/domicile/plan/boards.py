@@ -87,6 +87,11 @@ class Board:
     cpu_written: tuple[str, ...] = ("qemu", "kvm")
 
     @property
+    def esp(self) -> bool:
+        """Whether it has a SCSI controller built in."""
+        return any(model == "ncr53c90" for model, _ in self.scsi)
+
+    @property
     def ide(self) -> bool:
         """Whether it has, or can have, a bus of IDE disks."""
         return self.name in _WITH_IDE
@@ -161,6 +166,14 @@ BOARDS = (
     Board(
         "versatilepb32", ARM32, ("versatilepb",), pci_root="pci-root", pci_bus="pci", usb=_LEGACY_USB, usb_added=_OHCI,
         network=(("smc91c111", ""),), cpu_written=_TCG,
+    ),
+    Board(
+        "realview-eb", ("aarch64",), ("realview-eb", "realview-eb-"), pci_root="pci-root", pci_placed=False, usb=_XHCI, usb_added=_OHCI,
+        network=_LAN9118, cpu_written=_TCG,
+    ),
+    Board(
+        "realview-eb32", ARM32, ("realview-eb", "realview-eb-"), pci_root="pci-root", pci_placed=False, usb=_LEGACY_USB, usb_added=_OHCI,
+        network=_LAN9118, cpu_written=_TCG,
     ),
     Board("aarch64", ("aarch64",), pci_placed=False, usb=_XHCI, network=_LAN9118, cpu_written=_TCG),
     Board("arm32", ARM32, pci_placed=False, usb=_LEGACY_USB, network=_LAN9118, cpu_written=_TCG),

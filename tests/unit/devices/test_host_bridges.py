@@ -58,3 +58,11 @@ def test_each_model_has_its_own_options(bench: Any, model: str, inside: str) -> 
 
 def test_a_pc_has_one_root(bench: Any) -> None:
     assert "index" in bench(controller.FAMILY).problems(PCI.format(index=1, model="pcie-root", inside=""))[0]
+
+
+def test_some_workstations_have_a_scsi_controller_built_in(bench: Any) -> None:
+    sun, xml = bench(controller.FAMILY, arch="sparc", machine="SS-5"), "<controller type='scsi' index='0'/>"
+    assert sun.kept(xml) == "<controller type='scsi' index='0' model='ncr53c90'/>"
+    assert sun.planned(xml) == []
+    assert "first" in sun.problems("<controller type='scsi' index='1' model='ncr53c90'/>")[0]
+    assert "'ncr53c90'" in bench(controller.FAMILY).problems("<controller type='scsi' index='0' model='ncr53c90'/>")[0]

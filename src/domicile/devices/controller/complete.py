@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domicile.base.errors import XML_ERROR
 from domicile.devices.controller import pci_checks
-from domicile.devices.controller.drivers import UNKNOWN
+from domicile.devices.controller.drivers import ESP, UNKNOWN
 from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import want_legacy, want_virtio
@@ -95,6 +95,12 @@ def check(controller: Controller, c: Completion) -> None:
     if controller.model in UNKNOWN:
         what = f"QEMU has no '{controller.model}' controller of type '{controller.type}'"
         c.problem(controller, what, "another model", "@model")
+    if controller.type == "scsi" and controller.model == ESP:
+        if not c.board.esp:
+            what = f"machine type '{c.machine}' has no SCSI controller of model '{ESP}', which cannot be added"
+            c.problem(controller, what, "another model", "@model")
+        elif controller.index:
+            c.problem(controller, f"only the first SCSI controller is of model '{ESP}'", "index='0'", "@index")
     if controller.type == "ide" and controller.index and c.i440fx:
         c.problem(controller, "machine type 'pc' has one IDE controller only", "index='0'", "@index")
     if controller.type == "ide" and not c.board.ide:
@@ -195,6 +201,8 @@ def place(controller: Controller, facts: Facts) -> Want | None:
     if kind == "scsi":
         if model == "ibmvscsi":
             return WantSpaprVio()
+        if model == ESP:
+            return None
         return want_virtio(controller, facts, model) if model.startswith("virtio") else want_legacy()
     if kind == "virtio-serial":
         return want_virtio(controller, facts, model)
@@ -237,6 +245,8 @@ def alias(controller: Controller, index: int, p: Planning) -> str:
         return "ide"
     if kind == "sata" and p.q35 and number == 0:
         return "ide"
+    if kind == "scsi" and p.board.esp and number == 0:
+        return "scsi"
     if kind == "usb":
         return f"usb{number}" if number else "usb"
     return f"{kind}{number}"

@@ -11,5 +11,7 @@ SCSI = {
     "lsilogic": "lsi", "lsisas1068": "mptsas1068", "lsisas1078": "megasas", "vmpvscsi": "pvscsi", "ibmvscsi": "spapr-vscsi",
     "dc390": "dc390", "am53c974": "am53c974",
 }  # fmt: skip
+#: A model that some machines have built in and that cannot be added.
+ESP = "ncr53c90"
 #: Models that no QEMU has.
 UNKNOWN = ("qusb1", "qusb2", "buslogic")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.controller.drivers import SCSI, USB
+from domicile.devices.controller.drivers import ESP, SCSI, USB
 from domicile.devices.controller.model import Controller, ControllerTarget
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, where
@@ -59,8 +59,10 @@ def _driver(controller: Controller) -> dict[str, Any]:
     }
 
 
-def _scsi(controller: Controller, p: Planning) -> dict[str, Any]:
+def _scsi(controller: Controller, p: Planning) -> dict[str, Any] | None:
     model = controller.model or ""
+    if model == ESP:
+        return None
     if model.startswith("virtio"):
         return {"driver": virtio_driver("virtio-scsi", controller, model.removesuffix("-scsi")), **_driver(controller)}
     return {"driver": SCSI[model]}
