@@ -249,3 +249,44 @@ def test_dumps(vm: Any, tmp_path: Path, words: tuple[str, ...], begins: bytes) -
     assert "Dump" in vm.virsh("domjobinfo", "vm", "--completed").stdout
     vm.virsh("dump", "vm", str(file), "--crash", *words)
     assert vm.virsh("domstate", "vm", "--reason").stdout.strip() == "shut off (crashed)"
+
+
+def test_a_daemon_killed_at_any_moment_of_a_save(vm: Any) -> None:
+    """Whenever it dies: the guest runs and there is no image, or it is off and goes on from a whole one."""
+    import random
+    import time
+
+    chance, place = random.Random(17), vm.root / "lib/save"
+    for _ in range(8):
+        saving = threading.Thread(target=lambda: vm.virsh("managedsave", "vm", check=False), daemon=True)
+        saving.start()
+        time.sleep(chance.uniform(0.0, 0.15))
+        vm.kill9()
+        saving.join(30)
+        vm.start()
+        wait_until("the machine to be settled", lambda: vm.state("vm") in ("running", "shut off"))
+        images = [path.name for path in place.iterdir()]
+        if vm.state("vm") == "running":
+            assert images == [] and len(vm.guests()) == 1
+        else:
+            assert len(images) == 1 and images[0].endswith(".save") and vm.guests() == []
+            vm.virsh("start", "vm")
+            assert vm.virsh("domstate", "vm", "--reason").stdout.strip() == "running (restored)"
+        answers(vm)
+
+
+def test_a_guest_that_ends_with_its_client_ends_with_the_daemon_that_knew_the_client(daemon: Any, guest: Any) -> None:
+    import subprocess
+
+    daemon.define(document(guest.boot_sector))
+    shell = subprocess.Popen(["virsh", "-c", daemon.uri], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert shell.stdin is not None
+    shell.stdin.write("start vm --autodestroy\n")
+    shell.stdin.flush()
+    daemon.wait_state("vm", "running")
+    daemon.kill9()
+    daemon.start()
+    daemon.wait_state("vm", "shut off")
+    shell.stdin.close()
+    shell.wait(30)
+    wait_until("QEMU to end", lambda: not daemon.guests())

@@ -54,6 +54,8 @@ class Record:
     argv: list[str] = field(default_factory=list)
     #: The managed image whose state this machine has begun to run, until that image is removed.
     restored: str = ""
+    #: Whether it ends with the connection of the client that started it.
+    autodestroy: bool = False
     unfinished: Unfinished | None = None
 
     def to_json(self) -> bytes:

@@ -46,6 +46,10 @@ class OutFile:
         except OSError as error:
             raise HostFailure(f"cannot finish '{self.path}': {error.strerror}") from error
 
+    def uncached(self) -> None:
+        """Give up what the host's cache holds of it, which was written for good before."""
+        forget_cached(self.fd)
+
     def give_up(self) -> None:
         """Leave nothing of it."""
         if self.temporary != self.path:
@@ -55,6 +59,12 @@ class OutFile:
     def close(self) -> None:
         """Let go of it."""
         os.close(self.fd)
+
+
+def forget_cached(fd: int) -> None:
+    """Let the host's cache forget a file, so that others keep their place in it; where that cannot be, nothing happens."""
+    with suppress(OSError):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sync_directory(path: Path) -> None:

@@ -24,7 +24,7 @@ from domicile.runtime.record import Record
 from domicile.runtime.start import Incoming
 from domicile.runtime.states import Paused, Running, Shutoff
 from domicile.service.entry import Entry
-from domicile.service.outfile import opened, rewritten
+from domicile.service.outfile import forget_cached, opened, rewritten
 from domicile.service.states import settle_left, writing
 
 if TYPE_CHECKING:
@@ -53,28 +53,34 @@ class Saves:
     # Saving.
 
     async def save(
-        self, entry: Entry, path: str, author: Author, *, xml: str | None = None, running: bool | None = None
-    ) -> None:
+        self, entry: Entry, path: str, author: Author, *, xml: str | None = None, running: bool | None = None,
+        uncached: bool = False,
+    ) -> None:  # fmt: skip
         """Write a machine's state into a file and end it. `running` says how it shall go on, otherwise as it was.
+
+        With `uncached` the host's cache keeps nothing of the file.
 
         Raises:
             WrongState: it does not run.
             Unsupported: the document given describes other hardware.
             HostFailure, QemuRefused, DeadlineExceeded, Aborted: it failed, and the machine is as it was.
         """
-        await self._save(entry, path, author, xml, running)
+        await self._save(entry, path, author, xml, running, uncached=uncached)
         self._service.machines.done("save", entry, author, path=path)
 
-    async def save_managed(self, entry: Entry, author: Author, *, running: bool | None = None) -> None:
+    async def save_managed(
+        self, entry: Entry, author: Author, *, running: bool | None = None, uncached: bool = False
+    ) -> None:
         """Write a machine's state where its next start finds it, and end it. Raises: as `save` does."""
         if not entry.persistent:
             raise WrongState("cannot do managed save for transient domain")
-        await self._save(entry, str(self.place_of(entry)), author, None, running, managed=True)
+        await self._save(entry, str(self.place_of(entry)), author, None, running, managed=True, uncached=uncached)
         self._service.machines.done("managedsave", entry, author)
 
     async def _save(
-        self, entry: Entry, path: str, author: Author, xml: str | None, running: bool | None, *, managed: bool = False
-    ) -> None:
+        self, entry: Entry, path: str, author: Author, xml: str | None, running: bool | None, *, managed: bool = False,
+        uncached: bool = False,
+    ) -> None:  # fmt: skip
         service = self._service
         async with entry.changes():
             machine = service.machines.running(entry)
@@ -91,7 +97,9 @@ class Saves:
                 def head(ran: bool) -> Image:
                     return Image(text, ran if running is None else running, revision)
 
-                await writing(machine, path, job, Paused.SAVE, Running.SAVE_CANCELED, head=head, ends=True)
+                await writing(
+                    machine, path, job, Paused.SAVE, Running.SAVE_CANCELED, head=head, ends=True, uncached=uncached
+                )
                 if managed:
                     entry.saved = True
                 await machine.end(Shutoff.SAVED)
@@ -108,7 +116,9 @@ class Saves:
 
     # Going on.
 
-    async def restore(self, path: str, author: Author, *, xml: str | None = None, running: bool | None = None) -> Entry:
+    async def restore(
+        self, path: str, author: Author, *, xml: str | None = None, running: bool | None = None, uncached: bool = False
+    ) -> Entry:
         """Let a saved machine go on; a domain that is not defined is forgotten when it stops.
 
         Raises:
@@ -133,6 +143,8 @@ class Saves:
                         await service.machines.launch(
                             entry, domain, _revision(entry, image), author, paused=paused, incoming=Incoming(source)
                         )
+                    if uncached:
+                        await asyncio.to_thread(forget_cached, fd)
                 except BaseException:
                     if not entry.persistent:
                         service.registry.remove(entry)
@@ -205,7 +217,7 @@ class Saves:
 
     async def dump(
         self, entry: Entry, path: str, author: Author, *, memory_only: bool, format: str | None, live: bool,
-        crash: bool, reset: bool,
+        crash: bool, reset: bool, uncached: bool = False,
     ) -> None:  # fmt: skip
         """Write a machine's state, or its memory alone, into a file for debuggers; it goes on, unless it is to `crash`.
 
@@ -221,7 +233,15 @@ class Saves:
                         known = ", ".join(able["formats"])
                         raise InvalidRequest(f"dump format '{format}' is not known to this QEMU; {known} are")
                 ran = await writing(
-                    machine, path, job, Paused.DUMP, Running.UNPAUSED, live=live, memory=memory_only, format=format
+                    machine,
+                    path,
+                    job,
+                    Paused.DUMP,
+                    Running.UNPAUSED,
+                    live=live,
+                    memory=memory_only,
+                    format=format,
+                    uncached=uncached,
                 )
                 if crash:
                     await machine.end(Shutoff.CRASHED)
@@ -259,12 +279,16 @@ class Saves:
             await asyncio.to_thread(Path(record.restored).unlink, missing_ok=True)
             entry.saved = False
             machine.note(restored="")
-        if record.unfinished is None:
-            return
         try:
+            if record.autodestroy:
+                # The client that it was to end with went with the earlier daemon.
+                await machine.destroy()
+                return
+            if record.unfinished is None:
+                return
             finished = await settle_left(machine, record.unfinished)
         except DomicileError as error:
-            log.error("what was being saved cannot be settled", domain=entry.name, reason=error.message)
+            log.error("what an earlier daemon began cannot be settled", domain=entry.name, reason=error.message)
             return
         entry.saved = entry.saved or self.place_of(entry).exists()
         log.warning("an earlier daemon's save was settled", domain=entry.name, finished=finished)

@@ -37,7 +37,7 @@ _MOVING = ("setup", "active", "device", "pre-switchover", "cancelling")
 
 async def writing(
     machine: Machine, path: str, job: Job, why: Paused, back: Running, *, head: Callable[[bool], Image] | None = None,
-    ends: bool = False, live: bool = False, memory: bool = False, format: str | None = None,
+    ends: bool = False, live: bool = False, memory: bool = False, format: str | None = None, uncached: bool = False,
 ) -> bool:  # fmt: skip
     """Write a machine's state, or (`memory`) the guest's memory alone, into a file; return whether the guest ran before.
 
@@ -59,6 +59,8 @@ async def writing(
         else:
             await write_state(machine.qmp, _DESCRIPTOR, job)
         await asyncio.to_thread(file.whole, image.head(images.WHOLE) if image is not None else None)
+        if uncached:
+            await asyncio.to_thread(file.uncached)
     except OutcomeUnknown:
         # The monitor is gone, and perhaps the daemon goes, too: whoever finds the machine next settles it.
         with suppress(TimeoutError):

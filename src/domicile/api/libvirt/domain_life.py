@@ -74,6 +74,8 @@ async def create_xml(conn: Session[Service], xml: str, flags: int) -> Domain:
 def _bind(conn: Session[Service], entry: Entry) -> None:
     """Let a machine end with the connection that started it."""
     id = entry.id
+    if entry.machine is not None and not entry.machine.over:
+        entry.machine.note(autodestroy=True)
     conn.on_close(lambda: tasks.spawn("autodestroy", _end_with(conn, entry, id)))
 
 

@@ -93,7 +93,8 @@ async def save_params(conn: Session[Service], dom: Domain, params: list[TypedPar
 async def _save(conn: Session[Service], dom: Domain, to: str, dxml: str | None, flags: int) -> None:
     running = _running(flags)
     entry, _ = machine_of(conn, dom)
-    await conn.context.saves.save(entry, to, author(conn, "save"), xml=dxml, running=running)
+    uncached = bool(flags & Save.BYPASS_CACHE)
+    await conn.context.saves.save(entry, to, author(conn, "save"), xml=dxml, running=running, uncached=uncached)
 
 
 @handlers.handle(domain.domain_restore)
@@ -120,7 +121,9 @@ async def restore_params(conn: Session[Service], params: list[TypedParam], flags
 
 
 async def _restore(conn: Session[Service], source: str, dxml: str | None, flags: int) -> None:
-    await conn.context.saves.restore(source, author(conn, "restore"), xml=dxml, running=_running(flags))
+    uncached = bool(flags & Save.BYPASS_CACHE)
+    who = author(conn, "restore")
+    await conn.context.saves.restore(source, who, xml=dxml, running=_running(flags), uncached=uncached)
 
 
 def _texts(params: list[TypedParam]) -> dict[str, str]:
@@ -154,7 +157,8 @@ async def managed_save(conn: Session[Service], dom: Domain, flags: int) -> None:
 async def _save_managed(conn: Session[Service], dom: Domain, flags: int) -> None:
     running = _running(flags)
     entry, _ = machine_of(conn, dom)
-    await conn.context.saves.save_managed(entry, author(conn, "managedsave"), running=running)
+    uncached = bool(flags & Save.BYPASS_CACHE)
+    await conn.context.saves.save_managed(entry, author(conn, "managedsave"), running=running, uncached=uncached)
 
 
 @handlers.handle(domain.domain_has_managed_save_image)
@@ -217,6 +221,7 @@ async def _dump(conn: Session[Service], dom: Domain, to: str, format: int, flags
     await conn.context.saves.dump(
         entry, to, author(conn, "dump"), memory_only=memory_only, format=FORMATS[format] if memory_only else None,
         live=bool(flags & Dump.LIVE), crash=bool(flags & Dump.CRASH), reset=bool(flags & Dump.RESET),
+        uncached=bool(flags & Dump.BYPASS_CACHE),
     )  # fmt: skip
 
 
