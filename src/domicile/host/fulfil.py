@@ -12,11 +12,13 @@ from pathlib import Path
 from domicile.base.errors import InvalidRequest
 from domicile.host import devices, tap
 from domicile.host.files import Labels, OpenFile, Owner, copy_template, open_file
+from domicile.host.groups import Groups
 from domicile.host.helpers import Helpers, Known
 from domicile.host.ports import PortBook
 from domicile.plan.need import (
     Copied,
     Directory,
+    FdGroup,
     File,
     Helper,
     HostTpm,
@@ -64,6 +66,7 @@ class Host:
         self.ports = PortBook()
         self.labels = Labels(user)
         self.helpers = Helpers(user)
+        self.groups = Groups()
 
     def fulfil(self, machine: str, needs: Sequence[Need]) -> Fulfilled:
         """Give a machine, known by its uuid, all it needs. Never waits.
@@ -128,6 +131,8 @@ class Host:
                     given._open[f"{need.token}-vhost"] = devices.open_vhost_net(need)
             case OpenDevice():
                 given._open[need.token] = devices.open_device(need)
+            case FdGroup():
+                given._open.update(self.groups.open(machine, need))
             case HostTpm():
                 given._open[need.token], given._open[f"{need.token}-cancel"] = devices.open_tpm(need)
             case ScsiGeneric():

@@ -91,10 +91,15 @@ class OpenDevice(Need):
 
 @dataclass(frozen=True, slots=True)
 class FdGroup(Need):
-    """Descriptors that a client opened for an image and gave under the name `group`; ``{fd:token}`` stands for the first."""
+    """Descriptors that a client opened for an image and gave under the name `group`.
+
+    ``{fd:token}`` stands for one that was opened for what the machine does with it; where that is writing,
+    ``{fd:token-reading}`` for one that was opened for reading.
+    """
 
     token: str
     group: str
+    writable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

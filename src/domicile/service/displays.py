@@ -1,6 +1,6 @@
 """Handing a viewer's connection to a running machine's display, so that nobody need listen on a port.
 
-Called by api/libvirt/domain_graphics.
+Called by api/libvirt/domain_files.
 """
 
 from __future__ import annotations

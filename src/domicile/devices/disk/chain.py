@@ -122,7 +122,12 @@ class Chain:
             file["path"] = self._handed_over(f"{number}-vdpa", OpenDevice(f"{number}-vdpa", layer.source.dev))
         if layer.kind == "file" and layer.source.fdgroup is not None:
             group = layer.source.fdgroup
-            file["filename"] = self._handed_over(f"fdgroup-{group}", FdGroup(f"fdgroup-{group}", group))
+            if not layer.readonly:  # QEMU opens an image for reading first, by a descriptor that is for that alone
+                pairs = (("set", f"{{fd:fdgroup-{group}}}"), ("fd", f"{{fd:fdgroup-{group}-reading}}"))
+                self.items.append(Keyed("-add-fd", pairs, origin=self.origin))
+            file["filename"] = self._handed_over(
+                f"fdgroup-{group}", FdGroup(f"fdgroup-{group}", group, not layer.readonly)
+            )
         if layer.kind in ("file", "block"):
             file["aio"] = driver.io
         if source.reservations is not None and layer.top:

@@ -99,7 +99,7 @@ def _disk(disk: Disk) -> Iterator[Gap]:
 
 _KINDS = ("volume", "nvme")
 # What asks for a secret's value or for a helper's process.
-_SECRETS = ("encryption", "auth", "cookies", "knownHosts", "fdgroup")
+_SECRETS = ("encryption", "auth", "cookies", "knownHosts")
 
 
 def _source(kind: str, source: DiskSource, whose: str) -> Iterator[Gap]:

@@ -1,4 +1,4 @@
-"""Handlers that join a viewer to a running domain's display by an open descriptor.
+"""Handlers of calls that open descriptors come with: a viewer's socket for a display, an image that the client opened.
 
 `doors` merges them with the others.
 """
@@ -12,7 +12,7 @@ from domicile.api.libvirt.reference import entry_of
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import InvalidRequest
 from domicile.rpc.call import WithFiles
-from domicile.rpc.calls import domain_device
+from domicile.rpc.calls import domain, domain_device
 from domicile.rpc.types import Domain
 from domicile.service import displays
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 _SKIP_AUTH = 1
+_SECLABEL_RESTORE, _SECLABEL_WRITABLE = 1, 2
 
 
 @handlers.handle_files(domain_device.domain_open_graphics)
@@ -40,3 +41,12 @@ async def open_graphics_fd(conn: Session[Service], dom: Domain, index: int, flag
     known(flags, _SKIP_AUTH, "domain_open_graphics_fd")
     skip = bool(flags & _SKIP_AUTH)
     return WithFiles(None, (await displays.connect(conn.context, entry_of(conn, dom), index, skip_auth=skip),))
+
+
+@handlers.handle_files(domain.domain_fd_associate)
+def fd_associate(conn: Session[Service], fds: tuple[int, ...], dom: Domain, name: str, flags: int) -> None:
+    """Keep descriptors for a domain's images (fdgroup), as long as the client stays."""
+    known(flags, _SECLABEL_RESTORE | _SECLABEL_WRITABLE, "domain_fd_associate")
+    groups, uuid = conn.context.resources.groups, entry_of(conn, dom).uuid
+    group = groups.put(uuid, name, fds)
+    conn.on_close(lambda: groups.drop(uuid, name, group))
