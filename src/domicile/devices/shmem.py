@@ -75,6 +75,8 @@ def defaults(shmem: Shmem, c: Completion) -> None:
         count = size.count()
         if count is not None:
             size.unit, size.value = "M", count // _MIB
+    if kind == "ivshmem-doorbell" and shmem.server is not None and shmem.msi is None:
+        c.default(shmem, "msi", ShmemMsi(), "this is how its guests wake each other", "客户机以此互相唤醒")
     if shmem.msi is not None:
         shmem.msi.enabled = None
         if shmem.msi.ioeventfd is None:

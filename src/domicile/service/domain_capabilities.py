@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domicile.base.errors import HostFailure, InvalidRequest, Unsupported
+from domicile.domain.cpus import x86 as cpus
 from domicile.domain.domain import TYPES
 from domicile.plan.capabilities import Capabilities, MachineType
 from domicile.plan.host import Host
@@ -145,9 +146,14 @@ def _cpu(s: _Settled) -> Made:
         usable = {True: "yes", False: "no", None: "unknown"}[model.usable]
         marks = {"usable": usable} | ({"deprecated": "yes"} if model.deprecated else {})
         custom.append(E.model(model.name, **marks, vendor=maker(model.name) if x86 else "unknown"))
-    host_model = E.mode(name="host-model", supported=_yes(s.kvm and x86))
-    if s.kvm and x86:
-        host_model.append(E.model("qemu64" if s.caps.cpu("kvm64", True) is None else "kvm64", fallback="allow"))
+    best = cpus.host_model(s.caps, kvm=s.kvm) if x86 else None
+    host_model = E.mode(name="host-model", supported=_yes(best is not None))
+    if best is not None:
+        host_model.append(E.model(best.model, fallback="forbid"))
+        if best.vendor is not None:
+            host_model.append(E.vendor(best.vendor))
+        for name, on in best.features.items():
+            host_model.append(E.feature(policy="require" if on else "disable", name=name))
     return E.cpu(passthrough, maximum, host_model, custom)
 
 

@@ -251,3 +251,10 @@ def test_no_machine_is_that_big(core: Any, sketch: Sketch) -> None:
     assert "no PCI slot is free" in problem.message
     (problem, *_) = core.problems(sketch("<controller type='pci' index='4000000000' model='pcie-root-port'/>"))
     assert "'4000000000'" in problem.message
+
+
+@pytest.mark.parametrize(("machine", "slot"), [("pc", "0x01"), ("q35", "0x1f")])
+def test_where_the_chipset_is_nothing_else_can_be(core: Any, sketch: Sketch, machine: str, slot: str) -> None:
+    place = f"<address type='pci' domain='0' bus='0' slot='{slot}' function='0'/>"
+    problems = core.problems(sketch(CARD.replace("</interface>", f"{place}</interface>"), machine=machine))
+    assert any(f"0000:00:{slot[2:]}.0" in problem.message for problem in problems)

@@ -108,6 +108,13 @@ def test_a_timer_is_told_to_delay_ticks_unless_told_otherwise(core: Any) -> None
     assert ("-global", "kvm-pit.lost_tick_policy=delay") in [tuple(w) for w in words]
 
 
+def test_a_panic_told_to_hyperv_is_a_feature_of_the_cpu(core: Any) -> None:
+    words = next(
+        a.words[1] for a in core.arguments(document("", devices="<panic model='hyperv'/>")) if a.words[0] == "-cpu"
+    )
+    assert words == "qemu64,hv-crash=on"
+
+
 def test_tables_that_are_not_there_are_missed_at_start(core: Any) -> None:
     with pytest.raises(Unsupported, match="'sysinfo'"):
         core.arguments(document("", "<smbios mode='sysinfo'/>"))

@@ -110,3 +110,18 @@ def test_devices_are_those_that_the_emulator_has() -> None:
 def test_wishes_that_cannot_be(wish: Wish, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         described(wish)
+
+
+def test_the_hosts_model_is_spelt_out(core: Any) -> None:
+    root = described(Wish(kind="qemu"), core.caps)
+    mode = root.find("cpu/mode[@name='host-model']")
+    # As libvirt 9.0 says it of the same QEMU.
+    assert mode.get("supported") == "yes"
+    assert (mode.findtext("model"), mode.find("model").get("fallback"), mode.findtext("vendor")) == (
+        "EPYC",
+        "forbid",
+        "AMD",
+    )
+    features = {feature.get("name"): feature.get("policy") for feature in mode.findall("feature")}
+    assert features["hypervisor"] == "require" and features["fxsr_opt"] == "disable" and len(features) == 28
+    assert described(Wish()).find("cpu/mode[@name='host-model']").get("supported") == "no"

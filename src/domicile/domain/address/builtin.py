@@ -17,12 +17,20 @@ from domicile.plan.place import WantPci
 
 Given = Callable[[Device], PciAddress | None]
 
+# Where the chipset's own bridge is.
+_BRIDGES = {"i440fx": ((1, 0),), "q35": ((0x1F, 0),)}
+
 __all__ = ["MODELS", "give", "reserve"]
 
 
 def reserve(devices: DeviceLists, buses: Buses, c: Completion, given: Given) -> None:
     """Mark what the chipset itself takes."""
     root = buses.buses[0]
+    for slot, function in _BRIDGES.get("i440fx" if c.i440fx else "q35" if c.q35 else "", ()):
+        if root.taken(slot, function):
+            holder = next((d for d in devices.every() if _stands(given(d), slot, function)), None)
+            what = f"PCI address '0000:00:{slot:02x}.{function}', where the chipset itself is, is used twice"
+            c.problem(holder, what, "a free slot", "address")
     if c.i440fx:
         for device in devices.of(Controller):
             fixed = _i440fx(device)
@@ -55,6 +63,11 @@ def reserve(devices: DeviceLists, buses: Buses, c: Completion, given: Given) -> 
             if (address.bus, address.slot, address.function) != (0, 0x1F, 2):
                 what = "the primary SATA controller must be at PCI address '0:0:1f.2'"
                 c.problem(address, what, "bus 0, slot 0x1f, function 2")
+
+
+def _stands(address: PciAddress | None, slot: int, function: int) -> bool:
+    place = (0, slot, function)
+    return address is not None and (address.bus or 0, address.slot or 0, address.function or 0) == place
 
 
 def give(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:

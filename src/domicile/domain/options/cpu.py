@@ -67,6 +67,9 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
         if features.pvspinlock is not None:
             yield "kvm-pv-unhalt", features.pvspinlock.state
         yield from _enlightenments(features.hyperv)
+    if any(panic.model == "hyperv" for panic in getattr(domain.devices, "panic", ())):
+        yield "hv-crash", True
+    if features is not None:
         yield from _paravirtual(features.kvm)
         # POWER's CPUs always have them, and no word for it.
         if features.pmu is not None and features.pmu.state is not None and p.arch not in PPC64:
