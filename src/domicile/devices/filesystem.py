@@ -228,7 +228,7 @@ def _check_virtiofs(filesystem: Filesystem, tag: str, source: FilesystemSource, 
         c.problem(filesystem, f"virtiofs filesystem '{tag}' cannot be 'readonly'", "no <readonly/>", "readonly")
     if filesystem.boot is not None and not isinstance(filesystem.address, PciAddress | None):
         c.problem(filesystem.boot, f"virtiofs filesystem '{tag}' boots only from a PCI bus", "address type='pci'")
-    elif filesystem.boot is not None and c.s390:
+    elif filesystem.boot is not None and filesystem.address is None and c.board.virtio != "pci":
         c.problem(filesystem.boot, "virtiofs boots only from a 'pci' bus", "no <boot>")
     if filesystem.model is not None:
         c.problem(filesystem, f"virtiofs filesystem '{tag}' has a 'model'", "no model", "@model")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from domicile.devices.family import Family
 from domicile.devices.parts.bus import alias_of, virtio_driver, virtio_props, want_virtio, where
 from domicile.devices.parts.device import Device, VirtioOptions
+from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.need import Need
 from domicile.plan.place import Want
@@ -58,6 +59,12 @@ class MemBalloon(Device):
     )
 
 
+def defaults(balloon: MemBalloon, c: Completion) -> None:
+    """Forget where a balloon is that is none."""
+    if balloon.model == "none":
+        omit(balloon, ("alias", "address"), c, "there is no balloon", "没有气球设备")
+
+
 def check(balloon: MemBalloon, c: Completion) -> None:
     """Find what cannot be."""
     if balloon.model is None:
@@ -92,5 +99,10 @@ def plan(balloon: MemBalloon, p: Planning) -> Iterator[Item | Need]:
 
 
 FAMILY = Family(
-    element=MemBalloon, check=check, place=place, alias=lambda device, index, planning: f"balloon{index}", plan=plan
+    element=MemBalloon,
+    defaults=defaults,
+    check=check,
+    place=place,
+    alias=lambda device, index, planning: f"balloon{index}",
+    plan=plan,
 )

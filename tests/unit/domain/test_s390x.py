@@ -211,6 +211,18 @@ def test_a_load_parameter_is_named_as_it_is_kept(s390: Any, draw: Callable[..., 
     assert "'FAR TOO LONG'" in said(s390.problems(text))
 
 
+def test_virtiofs_boots_from_pci_alone(s390: Any, draw: Callable[..., str]) -> None:
+    shared = "<memoryBacking><access mode='shared'/></memoryBacking>"
+    export = "<filesystem><driver type='virtiofs'/><source dir='/x'/><target dir='t'/><boot order='1'/>{}</filesystem>"
+    assert "'pci'" in said(s390.problems(draw(export.format(""), body=shared)))
+    assert identities(s390.completed(draw(export.format("<address type='pci'/>"), body=shared)))
+
+
+def test_a_balloon_that_is_none_is_nowhere(s390: Any, draw: Callable[..., str]) -> None:
+    text = s390.completed(draw("<memballoon model='none'><address type='ccw'/></memballoon>"))
+    assert "<memballoon model='none'/>" in text
+
+
 def test_newer_qemu_is_told_for_each_device(s390: Any, draw: Callable[..., str]) -> None:
     known = s390.caps.properties
     properties = {**known, "virtio-blk-ccw": known.get("virtio-blk-ccw", frozenset()) | {"loadparm"}}
