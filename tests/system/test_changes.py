@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ def document(directory: Path) -> str:
     <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{directory}/a.img'/><target dev='vda'/></disk>
     <disk type='file' device='cdrom'><driver name='qemu' type='raw'/><target dev='hdc' bus='ide'/></disk>
     <controller type='scsi' model='virtio-scsi'/>
+    <controller type='virtio-serial'/>
     <interface type='user'><mac address='{MAC}'/><model type='virtio'/></interface>
   </devices>
 </domain>
@@ -34,13 +37,14 @@ def document(directory: Path) -> str:
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Path:
+def images() -> Iterator[Path]:
     """Give a directory with images that QEMU's user may open."""
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(place.stat().st_mode | 0o055)
+    directory = Path(tempfile.mkdtemp(prefix="changes-", dir="/tmp"))
+    directory.chmod(0o755)
     for name, size in (("a.img", 1 << 20), ("b.img", 1 << 20), ("one.iso", 1 << 16), ("two.iso", 1 << 16)):
-        (tmp_path / name).write_bytes(bytes(size))
-    return tmp_path
+        (directory / name).write_bytes(bytes(size))
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -160,13 +164,20 @@ def test_other_devices_come_while_it_runs(virsh: Callable[..., str], images: Pat
     for number, text in enumerate((
         "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
         "<watchdog model='i6300esb' action='reset'/>", "<controller type='scsi' index='1' model='virtio-scsi'/>",
-        "<input type='tablet' bus='usb'/>", "<interface type='user'><mac address='52:54:00:11:22:55'/></interface>",
+        "<input type='tablet' bus='usb'/>", "<channel type='pty'><target type='virtio' name='a.b'/></channel>",
+        "<interface type='user'><mac address='52:54:00:11:22:55'/></interface>",
     )):  # fmt: skip
         file = images / f"{number}.xml"
         file.write_text(text)
         virsh("attach-device", "vm", str(file), "--live")
     live = virsh("dumpxml", "vm")
-    for part in ("<alias name='rng0'/>", "<alias name='watchdog0'/>", "<alias name='scsi1'/>", "<alias name='net1'/>"):
+    for part in (
+        "<alias name='rng0'/>",
+        "<alias name='watchdog0'/>",
+        "<alias name='scsi1'/>",
+        "<alias name='net1'/>",
+        "<alias name='channel0'/>",
+    ):
         assert part in live, part
     (images / "usb.xml").write_text("<input type='tablet' bus='usb'/>")
     virsh("detach-device", "vm", str(images / "usb.xml"), "--live")

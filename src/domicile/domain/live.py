@@ -21,6 +21,7 @@ from domicile.domain.cpus.x86 import Spelt
 from domicile.domain.domain import Domain
 from domicile.domain.plan import Plan, planning
 from domicile.plan.capabilities import Capabilities
+from domicile.plan.facts import Planning
 from domicile.plan.host import Host
 from domicile.schema import tree
 
@@ -50,8 +51,7 @@ def document(
             interface.target.dev = name
     p = planning(domain, caps, host, number)
     for channel in devices.of(Channel):
-        if isinstance(channel.target, VirtioTarget) and channel.type == "unix" and not channel.source:
-            channel.source.append(CharSource(mode="bind", path=socket_path(channel, channel.target, p)))
+        show_socket(channel, p)
     for graphics in devices.of(Graphics):
         show_run(graphics, p, dict(ports))
     if p.x86 and domain.cpu is not None:
@@ -62,6 +62,12 @@ def document(
             if disk.backingStore is None:
                 disk.backingStore = BackingStore()
     return domain
+
+
+def show_socket(channel: Channel, p: Planning) -> None:
+    """Show the socket of a channel whose place was left to Domicile."""
+    if isinstance(channel.target, VirtioTarget) and channel.type == "unix" and not channel.source:
+        channel.source.append(CharSource(mode="bind", path=socket_path(channel, channel.target, p)))
 
 
 def _spell(cpu: Cpu, spelt: Spelt | None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from domicile.base.errors import XML_ERROR, DomicileError, InvalidDocument, WrongState
+from domicile.base.errors import DomicileError, InvalidDocument, WrongState
 from domicile.base.problem import Problem
 from domicile.devices.controller import Controller
 from domicile.devices.interface import Interface
@@ -132,7 +132,8 @@ class Changes:
         filled: Device = tree.copy(device)
         if isinstance(device, Controller):
             return filled
-        await self._alone(entry, filled, config=config, bears=lambda problem: not strict or problem.code != XML_ERROR)
+        filled.address, own = None, f"devices/{device.shape.tag}"
+        await self._alone(entry, filled, config=config, bears=lambda p: not strict or not p.path.startswith(own))
         if isinstance(filled, CharDevice) and isinstance(device, CharDevice):
             return device
         filled.address, filled.alias, filled.boot = device.address, device.alias, device.boot

@@ -8,19 +8,31 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from domicile.base import ids, tasks
-from domicile.base.errors import INTERNAL_ERROR, DomicileError, InvalidRequest, NotFound, Unsupported, WrongState
+from domicile.base.errors import (
+    INTERNAL_ERROR,
+    OPERATION_FAILED,
+    DomicileError,
+    InvalidRequest,
+    NotFound,
+    Unsupported,
+    WrongState,
+)
+from domicile.devices.channel import Channel
 from domicile.devices.controller import Controller
 from domicile.devices.disk import Disk
 from domicile.devices.disk.complete import layers, sources
 from domicile.devices.disk.model import BackingStore
-from domicile.devices.graphics.model import Graphics
+from domicile.devices.graphics.model import Graphics, Listen
 from domicile.devices.interface import Interface, InterfaceTarget
 from domicile.devices.interface.model import Mac
+from domicile.devices.memory import MemoryDevice, size_kib
 from domicile.devices.parts.chardev import CharDevice
 from domicile.devices.parts.device import Device
 from domicile.domain import live
 from domicile.domain.domain import Domain
 from domicile.domain.edit import devices as edit
+from domicile.domain.edit import memory
+from domicile.domain.plan import planning
 from domicile.domain.rules import disks
 from domicile.domain.rules.unplanned import gaps
 from domicile.schema import tree
@@ -58,6 +70,9 @@ def check_attach(domain: Domain, device: Device) -> None:
         raise _refused(f"live attach of device '{tag}' is not supported; accepted are {', '.join(_PLUGGED)}")
     if device.shape.tag == "input" and getattr(device, "bus", None) not in (None, "usb", "virtio"):
         raise _refused("an input device on this bus cannot be hot plugged; on usb and virtio it can")
+    others = [(each.type, each.index) for each in edit.lists(domain).of(Controller)]
+    if isinstance(device, Controller) and device.index is not None and (device.type, device.index) in others:
+        raise InvalidRequest(f"target {device.type}:{device.index} already exists", code=OPERATION_FAILED)
     if isinstance(device, Controller) and device.type not in ("scsi",):
         raise _refused(f"'{device.type}' controller cannot be hot plugged; scsi would be accepted")
     if isinstance(device, Disk) and device.device not in ("cdrom", "floppy"):
@@ -67,7 +82,7 @@ def check_attach(domain: Domain, device: Device) -> None:
 
 
 async def attach(state: Running, device: Device) -> str:
-    """Add a device to a running machine; returns its name there. All of it comes, or nothing stays.
+    """Add a device to a running machine; returns its name there, nothing for a medium. All of it comes, or nothing stays.
 
     Raises: Unsupported, InvalidRequest, InvalidDocument, HostFailure, QemuRefused
     """
@@ -75,7 +90,7 @@ async def attach(state: Running, device: Device) -> str:
         there = [each for each in edit.siblings(state.domain, device) if edit.target(each) == edit.target(device)]
         if there:
             await media.change(state, there[0], device, force=False)
-            return _alias(there[0])
+            return ""
     before = {(each.type, each.index) for each in edit.lists(state.domain).of(Controller)}
     wanted: Device = tree.copy(device)
     probe = plugging.completed(state, lambda domain: edit.place(domain, wanted))
@@ -115,7 +130,7 @@ def _refuse_controllers(new: list[Controller]) -> None:
 async def _plug(state: Running, device: Any) -> str:
     """Add what the document has already; where that fails the document stays as it was stored last."""
     named, items, needs = plugging.wishes(state, [device])
-    needs = await plugging.check_needs(state, needs)
+    needs = await plugging.check_needs(state, needs, device)
     number = [each is device for each in edit.siblings(state.domain, device)].index(True)
     device.alias = edit.siblings(named, device)[number].alias
     added = await plugging.add(state, items, needs)
@@ -142,15 +157,27 @@ async def _finish(state: Running, device: Device, taps: dict[str, str]) -> None:
         listed = await state.qmp("query-chardev")
         ptys = {each["label"]: each["filename"].removeprefix("pty:") for each in listed}
         live.terminal(device, {f"char{name}": ptys.get(f"char{name}", "")})
+    if isinstance(device, Channel):
+        live.show_socket(device, planning(state.domain, state.caps, state.service.host, state.machine.id))
+    if isinstance(device, MemoryDevice):
+        memory.grow(state.domain, size_kib(device))
+
+
+def last_number(state: Running) -> int:
+    """Give the greatest number that a layer of a disk has, or had since the daemon began."""
+    known = [state.live.numbers]
+    for other in edit.lists(state.domain).of(Disk):
+        known += [source.index or 0 for _, source in sources(other)] + [layer.index or 0 for layer in layers(other)]
+    return max(known)
 
 
 def show_layers(state: Running, disk: Disk) -> None:
     """Number the layers of a disk that came later: after all numbers that were given out before."""
-    known = [state.live.numbers]
-    for other in edit.lists(state.domain).of(Disk):
-        if other is not disk:
-            known += [source.index or 0 for _, source in sources(other)] + [layer.index or 0 for layer in layers(other)]
-    number = max(known)
+    for _, source in sources(disk):
+        source.index = None
+    for layer in layers(disk):
+        layer.index = None
+    number = last_number(state)
     for _, source in sources(disk):
         number += 1
         source.index = number
@@ -216,6 +243,8 @@ async def _forget(state: Running, alias: str) -> None:
         return
     await plugging.drop_rest(state.machine, alias, edit.target(found) if isinstance(found, Disk) else "")
     edit.remove(state.domain, found)
+    if isinstance(found, MemoryDevice):
+        memory.grow(state.domain, -size_kib(found))
     state.service.happened(state.entry, "device_removed", alias)
 
 
@@ -264,6 +293,9 @@ _FIXED = ("model", "driver", "backend", "tune", "boot", "address", "rom", "mtu",
 
 async def _update_interface(state: Running, found: Interface, wanted: Interface) -> None:
     """Change an interface's cable, limits and bridge; the rest is fixed while it runs."""
+    tap = wanted.target.dev if wanted.target is not None else None
+    if tap and (found.target is None or tap != found.target.dev):
+        raise _refused("cannot modify network device <target> of a running domain")
     if wanted.type != found.type and not {wanted.type, found.type} <= {"bridge", "network"}:
         raise _refused(f"cannot change network interface type from '{found.type}' to '{wanted.type}'")
     for slot in _FIXED:
@@ -288,6 +320,8 @@ async def _update_graphics(state: Running, found: Graphics, wanted: Graphics) ->
         value = getattr(wanted, slot)
         if value not in (None, -1) and value != getattr(found, slot):
             raise _refused(f"cannot change '{slot}' of a running domain's {found.type} graphics")
+    if [_listens(each) for each in wanted.listens] != [_listens(each) for each in found.listens]:
+        raise _refused(f"cannot change where a running domain's {found.type} graphics listens")
     if found.type not in ("vnc", "spice"):
         raise _refused(f"the settings of graphics type '{found.type}' cannot change while the domain runs")
     if wanted.passwd is not None:
@@ -297,6 +331,10 @@ async def _update_graphics(state: Running, found: Graphics, wanted: Graphics) ->
         when = wanted.passwdValidTo
         await state.qmp("expire_password", {"protocol": found.type, "time": _expiry(when)})
         found.passwd, found.passwdValidTo, found.connected = wanted.passwd, when, wanted.connected
+
+
+def _listens(listen: Listen) -> tuple[str | None, str | None, str | None]:
+    return listen.type, listen.address if listen.type == "address" else None, listen.network
 
 
 def _expiry(when: str | None) -> str:

@@ -50,13 +50,16 @@ def check_cpus(domain: Domain, caps: Capabilities) -> None:
 
 def backing_files(domain: Domain) -> list[Need]:
     """List the files below the disks' qcow2 images that the document does not name itself."""
-    needs: list[Need] = []
-    for disk in domain.devices.of(Disk) if domain.devices is not None else []:
-        path = (disk.source.file or disk.source.dev) if disk.source is not None else None
-        if path and disk.driver is not None and disk.driver.type == "qcow2" and disk.backingStore is None:
-            origin = f"disk {disk.target.dev if disk.target is not None else ''}"
-            needs += [File(layer, writable=False, origin=origin) for layer in chain.layers(path)]
-    return needs
+    return [need for disk in (domain.devices.of(Disk) if domain.devices is not None else []) for need in below(disk)]
+
+
+def below(disk: Disk) -> list[Need]:
+    """List the files below one disk's qcow2 image."""
+    path = (disk.source.file or disk.source.dev) if disk.source is not None else None
+    if not path or disk.driver is None or disk.driver.type != "qcow2" or disk.backingStore is not None:
+        return []
+    origin = f"disk {disk.target.dev if disk.target is not None else ''}"
+    return [File(layer, writable=False, origin=origin) for layer in chain.layers(path)]
 
 
 def policy(domain: Domain) -> Policy:

@@ -13,7 +13,7 @@ from domicile.devices.disk.source import DiskSource
 from domicile.domain.edit import devices as edit
 from domicile.plan.qemu import Structured
 from domicile.schema import tree
-from domicile.service import hotplug, live_tuning, plugging
+from domicile.service import hotplug, plugging
 from domicile.service.changes import Running
 
 OPERATION_UNSUPPORTED = 84
@@ -24,7 +24,7 @@ _FIXED = ("target", "readonly", "shareable", "transient", "serial", "wwn", "vend
 
 
 async def update(state: Running, found: Disk, wanted: Disk, *, force: bool) -> None:
-    """Change a disk of a running machine: its medium and its limits. Raises: Unsupported, QemuRefused."""
+    """Change a disk of a running machine: its medium. Raises: Unsupported, QemuRefused."""
     if wanted.device != found.device:
         raise _refused("device", found)
     for slot in _FIXED:
@@ -41,8 +41,7 @@ async def update(state: Running, found: Disk, wanted: Disk, *, force: bool) -> N
     ):
         raise Unsupported("disk source can be changed only in removable drives")
     if wanted.iotune is not None and wanted.iotune != found.iotune:
-        found.iotune = wanted.iotune
-        await live_tuning.apply_io_tune(state, found)
+        raise _refused("iotune", found)
 
 
 def _refused(field: str, disk: Disk) -> Unsupported:
@@ -65,23 +64,20 @@ async def change(state: Running, found: Disk, wanted: Disk, *, force: bool) -> N
         probe = plugging.completed(state, lambda domain: _exchange(domain, new))
         new = next(each for each in edit.siblings(probe, found) if edit.target(each) == dev)
         # Nodes are called by the target; the new ones get names of their own, so that both can be there at once.
-        state.live.numbers += 1
         apart: Disk = tree.copy(new)
         assert apart.target is not None
-        apart.target.dev, apart.alias = f"m{state.live.numbers}-{dev}", found.alias
+        apart.target.dev, apart.alias = f"m{hotplug.last_number(state) + 1}-{dev}", found.alias
         items, needs = _nodes(state, found, apart)
         nodes = [item for item in items if isinstance(item, Structured) and item.flag == "blockdev"]
         top, keep = str(nodes[-1].props["node-name"]), {str(node.props["node-name"]) for node in nodes}
-        state.live.numbers -= 1
-    needs = await plugging.check_needs(state, needs)
+    needs = await plugging.check_needs(state, needs, new)
     added = await plugging.add(state, items, needs)
+    before = await _inside(state, name)
     try:
-        await _open(state, name, force)
-        await state.qmp("blockdev-remove-medium", {"id": name})
-        if top:
-            await state.qmp("blockdev-insert-medium", {"id": name, "node-name": top})
-            await state.qmp("blockdev-close-tray", {"id": name})
+        await _exchanged(state, name, top, force=force)
     except DomicileError:
+        if before and not await _inside(state, name):
+            await _exchanged(state, name, before, force=True)
         await added.take_back()
         raise
     await plugging.drop_nodes(state.machine, dev, keep)
@@ -106,6 +102,32 @@ def _nodes(state: Running, found: Disk, apart: Disk) -> tuple[list[Any], list[An
     finally:
         others[number] = found
     return [item for item in items if isinstance(item, Structured) and item.flag in ("blockdev", "object")], needs
+
+
+async def _exchanged(state: Running, name: str, top: str, *, force: bool) -> None:
+    """Take out what is in a drive and put in a node, if one is named; a guest may shut its drive in between."""
+    for attempt in range(_ASKED):
+        await _open(state, name, force)
+        try:
+            if await _inside(state, name):
+                await state.qmp("blockdev-remove-medium", {"id": name})
+            if top:
+                await state.qmp("blockdev-insert-medium", {"id": name, "node-name": top})
+                await state.qmp("blockdev-close-tray", {"id": name})
+        except QemuRefused as fault:
+            if "not open" not in fault.message or attempt + 1 == _ASKED:
+                raise
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+
+
+async def _inside(state: Running, name: str) -> str:
+    """Name the node that is in a drive; nothing where it is empty."""
+    for each in await state.qmp("query-block"):
+        if each.get("qdev") in (name, f"/machine/peripheral/{name}"):
+            return str((each.get("inserted") or {}).get("node-name") or "")
+    return ""
 
 
 async def _open(state: Running, name: str, force: bool) -> None:

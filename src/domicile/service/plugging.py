@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from domicile.base.errors import DomicileError, HostFailure, QemuRefused
+from domicile.devices.disk import Disk
 from domicile.domain import document
 from domicile.domain.complete import complete
 from domicile.domain.domain import Domain
@@ -27,6 +28,8 @@ from domicile.service import launching
 from domicile.service.changes import Running
 
 log = structlog.get_logger(__name__)
+# What QEMU says of a pseudo terminal that it made.
+_REDIRECTED = "char device redirected to"
 _TOKEN = re.compile(r"\{(fds?):([^{}]+)\}")
 
 
@@ -77,8 +80,10 @@ def wishes(state: Running, devices: list[Element]) -> tuple[Domain, list[Item], 
     return plan.domain, items, needs
 
 
-async def check_needs(state: Running, needs: list[Need]) -> list[Need]:
-    """Say before anything is done what the host lacks. Raises: HostFailure, Unsupported."""
+async def check_needs(state: Running, needs: list[Need], device: Element) -> list[Need]:
+    """Say before anything is done what the host lacks; the files below a disk's image count. Raises: HostFailure, Unsupported."""
+    if isinstance(device, Disk):
+        needs = [*needs, *await asyncio.to_thread(launching.below, device)]
     found = launching.resolved(tuple(needs), state.service.machines.networks, state.service.networks)
     for need in found:
         if isinstance(need, File) and not await asyncio.to_thread(Path(need.path).exists):
@@ -164,8 +169,9 @@ async def _chardev(machine: Machine, added: Added, pairs: tuple[tuple[str, Any],
     """Add a host end; QEMU's own monitor for people takes it as the command line does."""
     name = dict(pairs)["id"]
     answer = await machine.qmp("human-monitor-command", {"command-line": f"chardev-add {render.keyed(pairs)}"})
-    if answer.strip():
-        raise QemuRefused(f"QEMU refused chardev-add: {answer.strip()}")
+    refused = [line for line in answer.splitlines() if line.strip() and not line.startswith(_REDIRECTED)]
+    if refused:
+        raise QemuRefused(f"QEMU refused chardev-add: {' '.join(refused).strip()}")
     added.steps.append(Step(f"chardev-add {name}", lambda: machine.qmp("chardev-remove", {"id": name})))
 
 

@@ -70,6 +70,9 @@ def test_an_address_tells_twins_apart() -> None:
     assert caught.value.wire_code == 9
     wanted = edit.parse("<interface type='user'><address type='pci' slot='0x05'/></interface>")
     assert edit.find(changed, wanted) is second
+    elsewhere = edit.parse("<interface type='user'><address type='pci' slot='0x06'/></interface>")
+    with pytest.raises(NotFound):
+        edit.find(changed, elsewhere)
 
 
 def test_an_update_keeps_the_place() -> None:

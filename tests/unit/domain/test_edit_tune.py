@@ -124,3 +124,11 @@ def test_events_are_written_in_one_order() -> None:
     tune.set_events(changed, {"cmt": True, "cpu_cycles": False})
     assert [(node.get("name"), node.get("enabled")) for node in changed.perf] == [("cmt", "yes"), ("cpu_cycles", "no")]
     assert tune.events(changed)["cmt"] and not tune.events(changed)["cpu_cycles"]
+
+
+def test_modules_count_while_they_are_there() -> None:
+    changed = domain()
+    memory.grow(changed, 1024)
+    assert (memory.size(changed), memory.current(changed)) == (66560, 66560)
+    memory.grow(changed, -1024)
+    assert memory.size(changed) == 65536

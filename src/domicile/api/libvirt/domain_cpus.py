@@ -18,12 +18,13 @@ from domicile.host import affinity
 from domicile.rpc.calls import domain_tune as calls
 from domicile.rpc.records import IoThreadInfo
 from domicile.rpc.types import Domain, TypedParam
-from domicile.schema.scalar import NUMBERS, numbers
+from domicile.schema.scalar import NUMBERS, numbers, spans
 from domicile.service import live_cpus
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
     from domicile.service.changes import Running
+    from domicile.service.entry import Entry
     from domicile.service.service import Service
 
 handlers: Registry[Service] = Registry()
@@ -126,6 +127,12 @@ async def _pin_vcpu(conn: Session[Service], dom: Domain, vcpu: int, cpumap: byte
         running=lambda domain: edit.pin_vcpu(domain, vcpu, cpus, "live"),
         act=lambda state: live_cpus.hold_vcpus(state.machine, state.domain, [vcpu]),
     )  # fmt: skip
+    _tell(conn, entry, live, f"vcpupin{vcpu}", cpus)
+
+
+def _tell(conn: Session[Service], entry: Entry, live: bool, what: str, cpus: list[int]) -> None:
+    if live:
+        conn.context.happened(entry, "tunable", [TypedParam(f"cputune.{what}", Kind.STRING, spans(cpus))])
 
 
 @handlers.handle(calls.domain_pin_emulator)
@@ -140,6 +147,7 @@ async def pin_emulator(conn: Session[Service], dom: Domain, cpumap: bytes, flags
         stored=lambda domain: edit.pin_emulator(domain, cpus),
         act=lambda state: live_cpus.hold_emulator(state.machine, state.domain),
     )  # fmt: skip
+    _tell(conn, entry, live, "emulatorpin", cpus)
 
 
 @handlers.handle(calls.domain_get_vcpu_pin_info)
@@ -224,6 +232,7 @@ async def pin_iothread(conn: Session[Service], dom: Domain, iothread: int, cpuma
         stored=lambda domain: edit.pin_thread(domain, iothread, cpus),
         act=lambda state: live_cpus.hold_thread(state.machine, state.domain, iothread),
     )  # fmt: skip
+    _tell(conn, entry, live, f"iothreadpin{iothread}", cpus)
 
 
 _THREAD = {

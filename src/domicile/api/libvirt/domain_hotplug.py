@@ -67,7 +67,7 @@ async def _attach(conn: Session[Service], dom: Domain, xml: str, flags: int) -> 
     await conn.context.changes.apply(
         entry, author(conn, "attach-device"), live=live, config=config, stored=stored, running=running, act=act
     )
-    for alias in added:
+    for alias in filter(None, added):
         conn.context.happened(entry, "device_added", alias)
 
 

@@ -86,6 +86,9 @@ async def _set_scheduler(conn: Session[Service], dom: Domain, params: list[Typed
         stored=lambda domain: edit.set_scheduler(domain, wanted),
         act=lambda state: live_tuning.apply_scheduler(state.machine, state.domain),
     )  # fmt: skip
+    if live:
+        told = [TypedParam(f"cputune.{name}", _SCHEDULER[name], value) for name, value in wanted.items()]
+        conn.context.happened(entry, "tunable", told)
 
 
 # Block devices of the host.
@@ -175,6 +178,10 @@ async def set_block_io_tune(
         act=act,
         bears=("devices/disk",),
     )
+    if live:
+        dev = edit.target_of(conn.context.domain(entry), disk)
+        told = [TypedParam(f"blkdeviotune.{name}", _IO_TUNE[name], value) for name, value in wanted.items()]
+        conn.context.happened(entry, "tunable", [TypedParam("blkdeviotune.disk", Kind.STRING, dev), *told])
 
 
 # Interfaces.
@@ -208,13 +215,18 @@ async def set_interface_parameters(
     wanted: dict[str, Any] = values(params, _BANDWIDTH)
     live, config = affected(entry, flags)
 
-    def change(domain: Document) -> None:
+    def stored(domain: Document) -> None:
         edit.set_bandwidth(edit.interface_of(domain, device), wanted)
+
+    def running(domain: Document) -> None:
+        edit.set_bandwidth(edit.interface_of(domain, device), wanted, live=True)
 
     async def act(state: Running) -> None:
         await live_net.apply_bandwidth(edit.interface_of(state.domain, device))
 
-    await conn.context.changes.apply(entry, author(conn, "domiftune"), live=live, config=config, stored=change, act=act)
+    await conn.context.changes.apply(
+        entry, author(conn, "domiftune"), live=live, config=config, stored=stored, running=running, act=act
+    )
 
 
 # Events.

@@ -175,9 +175,10 @@ def find(domain: Domain, wanted: D) -> D:
     others = siblings(domain, wanted)
     finder: Callable[[Any, list[Any]], list[Any]] = _FINDERS.get(wanted.shape.tag, _alike)
     found = finder(wanted, others)
-    if wanted.alias is not None and wanted.alias.name and len(found) > 1:
+    sure = isinstance(wanted, Interface)
+    if wanted.alias is not None and wanted.alias.name and (sure or len(found) > 1):
         found = [each for each in found if each.alias is not None and each.alias.name == wanted.alias.name]
-    if wanted.address is not None and len(found) > 1:
+    if wanted.address is not None and (sure or len(found) > 1):
         found = [each for each in found if each.address is not None and covers(wanted.address, each.address, leave=())]
     if not found:
         code = _MISSING.get(wanted.shape.tag, DEVICE_MISSING)

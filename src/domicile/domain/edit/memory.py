@@ -46,6 +46,13 @@ def set_maximum(domain: Domain, kib: int) -> None:
     domain.currentMemory = Memory(unit="KiB", value=min(now, kib))
 
 
+def grow(domain: Domain, kib: int) -> None:
+    """Count a module that came into a running machine, or one that left it."""
+    whole, now = size(domain) + kib, current(domain) + kib
+    domain.memory = Memory(unit="KiB", value=whole, dumpCore=domain.memory.dumpCore if domain.memory else None)
+    domain.currentMemory = Memory(unit="KiB", value=now)
+
+
 def set_period(domain: Domain, seconds: int) -> None:
     """Say how often the guest reports its use of memory. Raises: InvalidRequest where it has no balloon."""
     balloon = next(iter(domain.devices.of(MemBalloon)), None) if domain.devices is not None else None

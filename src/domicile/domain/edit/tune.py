@@ -128,6 +128,12 @@ def disk_of(domain: Domain, name: str, whose: str = "in the domain config") -> D
     raise InvalidRequest(f"disk '{name}' was not found {whose}")
 
 
+def target_of(domain: Domain, name: str) -> str:
+    """Name a disk by its target. Raises: InvalidRequest."""
+    disk = disk_of(domain, name)
+    return (disk.target.dev if disk.target is not None else None) or ""
+
+
 def io_tune(disk: Disk) -> dict[str, Any]:
     """Give a disk's limits; 0 is none."""
     tune = disk.iotune or IoTune()
@@ -192,8 +198,11 @@ def bandwidth(interface: Interface) -> dict[str, int]:
     return found
 
 
-def set_bandwidth(interface: Interface, wanted: Mapping[str, int]) -> None:
-    """Change the limits of each side that is given its average (or, inwards, its floor); 0 takes a side's limits away."""
+def set_bandwidth(interface: Interface, wanted: Mapping[str, int], *, live: bool = False) -> None:
+    """Change the limits of each side that is given its average (or, inwards, its floor); 0 takes a side's limits away.
+
+    A definition keeps the empty element, as libvirt's do.
+    """
     made = interface.bandwidth or Bandwidth()
     for side in _SIDES:
         told = {name: wanted[f"{side}.{name}"] for name in _RATES if f"{side}.{name}" in wanted}
@@ -201,7 +210,7 @@ def set_bandwidth(interface: Interface, wanted: Mapping[str, int]) -> None:
             continue
         rate = Rate(**{name: value or None for name, value in told.items()})
         setattr(made, side, rate if rate.average or rate.floor else None)
-    interface.bandwidth = made
+    interface.bandwidth = made if not live or made.inbound is not None or made.outbound is not None else None
 
 
 # Events.
