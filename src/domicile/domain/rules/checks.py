@@ -130,9 +130,13 @@ def _limits(domain: Domain, c: Completion) -> None:
     """Check what libvirt's document knows of limits that QEMU's hosts have not."""
     if domain.memtune is not None and domain.memtune.min_guarantee is not None:
         c.problem(domain.memtune, "QEMU has no 'min_guarantee' of memory", "hard_limit, soft_limit", "min_guarantee")
+    paths: set[str | None] = set()
     for device in domain.blkiotune.device if domain.blkiotune is not None else ():
         if device.path is None:
             c.problem(device, "element 'device' of 'blkiotune' has no <path>", "<path>/dev/…</path>", "path")
+        elif device.path in paths:
+            c.problem(device, f"element 'path' names '{device.path}' a second time", "each device once", "path")
+        paths.add(device.path)
 
 
 def _lifecycle(domain: Domain, c: Completion) -> None:
