@@ -21,7 +21,10 @@ from domicile.schema.shape import Element
 
 @dataclass(slots=True)
 class Facts:
-    """The machine around a device: its architecture, machine type, accelerator and emulator."""
+    """The machine around a device: its architecture, machine type, accelerator and emulator.
+
+    `mapped` says that its virtio devices are memory-mapped though it has PCI.
+    """
 
     arch: str
     machine: str
@@ -29,6 +32,7 @@ class Facts:
     os_type: str
     caps: Capabilities
     host: Host
+    mapped: bool = False
 
     @property
     def board(self) -> Board:

@@ -95,6 +95,8 @@ def virtio_props(options: VirtioOptions | None) -> dict[str, Any]:
     }
 
 
+# Devices that follow the others where one is memory-mapped though there is PCI. Source: observed with libvirt 9.0.
+_MAPPED = ("disk", "interface", "input", "controller", "memballoon", "rng", "sound", "video")
 _CHANNEL = WantCcw()
 _EXPRESS, _LEGACY = WantPci(Pci.PCIE | Pci.HOTPLUG), WantPci(Pci.PCI | Pci.HOTPLUG)
 
@@ -117,7 +119,8 @@ def want_virtio(device: Device, facts: Facts, model: str | None = None) -> Want 
         return _CHANNEL
     if address is not None and not isinstance(address, PciAddress):
         return None
-    if address is None and facts.board.virtio == "virtio-mmio":
+    mapped = facts.board.virtio == "virtio-mmio" or (facts.mapped and device.shape.tag in _MAPPED)
+    if address is None and mapped:
         return WantMmio()
     if (facts.pcie and not (model or "").endswith("-transitional")) or (
         facts.pcie and (model or "").endswith("-non-transitional")

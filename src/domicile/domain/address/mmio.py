@@ -1,4 +1,4 @@
-"""Memory-mapped slots of virtio devices, on boards that have them in place of PCI. Called by domain/complete.
+"""Memory-mapped slots of virtio devices, on boards that have them in place of PCI or beside it. Called by domain/complete.
 
 There is nothing to count: QEMU itself chooses a slot.
 """
@@ -11,10 +11,21 @@ from domicile.domain.domain import DeviceLists
 from domicile.plan.facts import Completion
 from domicile.plan.place import WantMmio
 
+_BESIDE = ("arm-virt", "arm32-virt", "riscv-virt")
+
+
+def settle(devices: DeviceLists, c: Completion) -> bool:
+    """Say whether all virtio devices are memory-mapped: where there is nothing else, or one of them already is.
+
+    Source: observed with libvirt 9.0.
+    """
+    c.mapped = c.board.name in _BESIDE and any(isinstance(d.address, VirtioMmioAddress) for d in devices.every())
+    return c.mapped or c.board.virtio == "virtio-mmio"
+
 
 def assign(devices: DeviceLists, c: Completion) -> None:
     """Say of every virtio device without an address that it is memory-mapped."""
-    if c.board.virtio != "virtio-mmio":
+    if not settle(devices, c):
         return
     for family in FAMILIES:
         for device in getattr(devices, family.tag):
