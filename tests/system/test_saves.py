@@ -280,13 +280,13 @@ def test_a_guest_that_ends_with_its_client_ends_with_the_daemon_that_knew_the_cl
 
     daemon.define(document(guest.boot_sector))
     shell = subprocess.Popen(["virsh", "-c", daemon.uri], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    assert shell.stdin is not None
-    shell.stdin.write("start vm --autodestroy\n")
-    shell.stdin.flush()
-    daemon.wait_state("vm", "running")
-    daemon.kill9()
-    daemon.start()
-    daemon.wait_state("vm", "shut off")
-    shell.stdin.close()
-    shell.wait(30)
+    with shell:
+        assert shell.stdin is not None
+        shell.stdin.write("start vm --autodestroy\n")
+        shell.stdin.flush()
+        daemon.wait_state("vm", "running")
+        daemon.kill9()
+        daemon.start()
+        daemon.wait_state("vm", "shut off")
+        shell.stdin.close()
     wait_until("QEMU to end", lambda: not daemon.guests())

@@ -65,6 +65,7 @@ class MachineSpec:
     commands: Sequence[Command] = ()
     incoming: Incoming | None = None
     dumper: Dumper = no_dump
+    autodestroy: bool = False
     cpu: Expected | None = None
 
 
@@ -173,6 +174,7 @@ def _record(spec: MachineSpec, given: Fulfilled, launched: Launched, host: Host)
         lent=given.lent,
         helpers=host.helpers.known(spec.uuid),
         argv=launched.argv,
+        autodestroy=spec.autodestroy,
     )
 
 

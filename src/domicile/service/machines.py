@@ -46,12 +46,13 @@ class Machines:
     # Starting.
 
     async def start(
-        self, entry: Entry, author: Author, *, paused: bool = False, fresh: bool = False, reset_variables: bool = False
-    ) -> None:
+        self, entry: Entry, author: Author, *, paused: bool = False, fresh: bool = False, reset_variables: bool = False,
+        autodestroy: bool = False,
+    ) -> None:  # fmt: skip
         """Start a domain's machine. Two callers at once get one machine and one refusal.
 
         Where it was saved, it goes on from there, unless it shall start `fresh`: then what was saved is given up. With
-        `reset_variables` its firmware begins with the variables of its template.
+        `reset_variables` its firmware begins with the variables of its template. With `autodestroy` the caller will end it.
 
         Raises:
             WrongState: it runs already.
@@ -61,18 +62,19 @@ class Machines:
             if entry.active:
                 raise WrongState("domain is already running")
             if entry.saved and not fresh:
-                await self._service.saves.go_on(entry, author, paused=paused)
+                await self._service.saves.go_on(entry, author, paused=paused, autodestroy=autodestroy)
                 return
             if entry.saved:
                 self._service.saves.forget(entry)
             domain = self._service.domain(entry, inactive=True)
             if reset_variables:
                 await asyncio.to_thread(launching.reset_variables, domain)
-            await self.launch(entry, domain, entry.head, author, paused=paused)
+            await self.launch(entry, domain, entry.head, author, paused=paused, autodestroy=autodestroy)
 
     async def create(
-        self, xml: str, author: Author, *, paused: bool = False, strict: bool = False, reset_variables: bool = False
-    ) -> Entry:
+        self, xml: str, author: Author, *, paused: bool = False, strict: bool = False, reset_variables: bool = False,
+        autodestroy: bool = False,
+    ) -> Entry:  # fmt: skip
         """Start a machine that is forgotten when it stops, unless it is defined meanwhile."""
         service = self._service
         done = await service.definitions.complete(xml, strict=strict)
@@ -83,7 +85,7 @@ class Machines:
             try:
                 if reset_variables:
                     await asyncio.to_thread(launching.reset_variables, done.domain)
-                await self.launch(entry, done.domain, 0, author, paused=paused)
+                await self.launch(entry, done.domain, 0, author, paused=paused, autodestroy=autodestroy)
             except BaseException:
                 if not entry.persistent:
                     service.registry.remove(entry)
@@ -115,6 +117,7 @@ class Machines:
         *,
         paused: bool,
         incoming: Incoming | None = None,
+        autodestroy: bool = False,
     ) -> None:
         """Start a machine from a completed domain; the caller holds the entry's lock."""
         service = self._service
@@ -146,7 +149,7 @@ class Machines:
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
             env=launching.environment(service.paths.machines) | own_variables(domain), commands=render.commands(plan.items),
-            incoming=incoming, dumper=service.saves.dump_crashed,
+            incoming=incoming, autodestroy=autodestroy, dumper=service.saves.dump_crashed,
             cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if caps.arch in ("x86_64", "i386") else None,
         )  # fmt: skip
         try:

@@ -151,7 +151,7 @@ class Saves:
                     raise
         return entry
 
-    async def go_on(self, entry: Entry, author: Author, *, paused: bool) -> None:
+    async def go_on(self, entry: Entry, author: Author, *, paused: bool, autodestroy: bool = False) -> None:
         """Let a machine go on from its managed image, which is used up; the caller holds the entry's lock."""
         service, place = self._service, self.place_of(entry)
         async with opened(str(place)) as (fd, image, state):
@@ -162,7 +162,13 @@ class Saves:
                 incoming = Incoming(source, str(place))
                 paused = paused or not image.running
                 await service.machines.launch(
-                    entry, domain, _revision(entry, image), author, paused=paused, incoming=incoming
+                    entry,
+                    domain,
+                    _revision(entry, image),
+                    author,
+                    paused=paused,
+                    incoming=incoming,
+                    autodestroy=autodestroy,
                 )
         await asyncio.to_thread(place.unlink, missing_ok=True)
         entry.saved = False

@@ -52,6 +52,7 @@ async def _start(conn: Session[Service], dom: Domain, flags: int) -> Domain:
     await conn.context.start(
         entry, author(conn, "start"), paused=bool(flags & Create.PAUSED), fresh=bool(flags & Create.FORCE_BOOT),
         reset_variables=bool(flags & Create.RESET_NVRAM),
+        autodestroy=bool(flags & Create.AUTODESTROY),
     )  # fmt: skip
     if flags & Create.AUTODESTROY:
         _bind(conn, entry)
@@ -64,8 +65,9 @@ async def create_xml(conn: Session[Service], xml: str, flags: int) -> Domain:
     known(flags, _TRANSIENT, "domain_create_xml")
     paused, strict = bool(flags & Create.PAUSED), bool(flags & Create.VALIDATE)
     entry = await conn.context.create(
-        xml, author(conn, "create"), paused=paused, strict=strict, reset_variables=bool(flags & Create.RESET_NVRAM)
-    )
+        xml, author(conn, "create"), paused=paused, strict=strict, reset_variables=bool(flags & Create.RESET_NVRAM),
+        autodestroy=bool(flags & Create.AUTODESTROY),
+    )  # fmt: skip
     if flags & Create.AUTODESTROY:
         _bind(conn, entry)
     return reference(entry)
@@ -74,8 +76,6 @@ async def create_xml(conn: Session[Service], xml: str, flags: int) -> Domain:
 def _bind(conn: Session[Service], entry: Entry) -> None:
     """Let a machine end with the connection that started it."""
     id = entry.id
-    if entry.machine is not None and not entry.machine.over:
-        entry.machine.note(autodestroy=True)
     conn.on_close(lambda: tasks.spawn("autodestroy", _end_with(conn, entry, id)))
 
 
