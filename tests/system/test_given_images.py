@@ -47,11 +47,12 @@ for _ in range(100):
 reading = os.open(sys.argv[2], os.O_RDONLY)
 dom.FDAssociate("images", [reading])
 refused("is open for reading and writing")
-for fds in ([fd], [reading, fd]):
-    dom.FDAssociate("images", fds)
-    if dom.isActive():
-        dom.destroy()
-    dom.create()
+dom.FDAssociate("images", [fd])
+dom.create()
+dom.destroy()
+os.close(fd)  # QEMU's locks stay with what was opened once
+dom.FDAssociate("images", [reading, os.open(sys.argv[2], os.O_RDWR)])
+dom.create()
 print("started")
 """
 
