@@ -119,7 +119,7 @@ def defaults(tpm: Tpm, c: Completion) -> None:
         old = tpm.model == "tpm-tis" and c.x86
         version = "1.2" if old else "2.0"
         c.default(backend, "version", version, "the usual version for this interface", "该接口的常见版本")
-    if backend.type == "passthrough" and (backend.device is None or backend.device.path is None):
+    if backend.type == "passthrough" and (backend.device is None or not backend.device.path):
         backend.device = backend.device or TpmDevice()
         c.default(backend.device, "path", _DEVICE[tpm.model or ""], "the host's first module", "主机的第一个模块")
     if backend.type == "external" and backend.source is not None and backend.source.mode is None:

@@ -142,3 +142,19 @@ def test_a_mirroring_console_is_called_like_its_port(core: Any) -> None:
 def test_one_digit_of_a_usb_version_is_a_tenth(core: Any) -> None:
     rules = "<redirfilter><usbdev version='2.5' allow='yes'/></redirfilter>"
     assert "version='2.50'" in core.completed(document(rules))
+
+
+@pytest.mark.parametrize(
+    ("tag", "given", "ports"),
+    [
+        ("serial", ("", "port='1'"), "21"),
+        ("serial", ("type='isa-serial'", "port='1'"), "01"),
+        ("serial", ("", "type='isa-serial'", "type='isa-serial'"), "201"),
+        ("parallel", ("", "port='1'"), "01"),
+        ("parallel", ("port='1'", ""), "12"),
+    ],
+)
+def test_ports_are_numbered_as_libvirt_does(core: Any, tag: str, given: tuple[str, ...], ports: str) -> None:
+    inside = "".join(f"<{tag} type='pty'><target {words}/></{tag}>" for words in given)
+    done = core.complete(document(inside)).domain
+    assert "".join(str(port.target.port) for port in getattr(done.devices, tag)) == ports

@@ -46,7 +46,8 @@ def defaults(disk: Disk, c: Completion) -> None:
     driver = disk.driver
     if driver.name is None and disk.type != "vhostuser":
         c.default(driver, "name", "qemu", "the only backend there is", "唯一的后端")
-    if driver.type in (None, "auto") and disk.type not in ("vhostuser", "volume"):
+    known_later = disk.type == "vhostuser" or (disk.type == "volume" and c.host.libvirt >= (10, 0))
+    if driver.type in (None, "auto") and not known_later:
         c.default(
             driver,
             "type",
@@ -105,6 +106,16 @@ def _say_nothing(disk: Disk) -> None:
     """Leave out words that say what is so anyway."""
     if disk.driver is not None and disk.driver.cache == "default":
         disk.driver.cache = None
+    shape = disk.geometry
+    if shape is not None and None in (shape.cyls, shape.heads, shape.secs):
+        disk.geometry = None
+    disk.serial = disk.serial or None
+    for layer in layers(disk):
+        if layer.type is None:  # the chain ends here, whatever else is said
+            layer.format = layer.source = layer.backingStore = None
+    for _, source in sources(disk):
+        if source.slices is not None:
+            source.slices.slice = [part for part in source.slices.slice if part.type is not None]
     if disk.target is not None and disk.target.tray == "closed":
         disk.target.tray = None
     if disk.readonly and disk.snapshot == "no":

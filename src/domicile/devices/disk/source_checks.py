@@ -116,7 +116,7 @@ def _check_kind(disk: Disk, dev: str, c: Completion) -> None:
             c.problem(
                 disk, f"disk '{dev}' shows a directory, which the guest cannot write to", "<readonly/>", "readonly"
             )
-        if disk.driver is not None and disk.driver.type not in (None, "fat", "raw"):
+        if disk.driver is not None and disk.driver.type != "fat":
             c.problem(disk.driver, f"disk '{dev}' shows a directory with format '{disk.driver.type}'", "fat", "@type")
     if disk.type in ("vhostuser", "vhostvdpa"):
         if disk.target is not None and disk.target.bus != "virtio":

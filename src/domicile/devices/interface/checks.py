@@ -197,7 +197,7 @@ def _check_address(element: Ip | Route, c: Completion) -> None:
             message = f"'{text}' in <{tag}> is no address of family '{element.family}'"
             c.problem(element, message, f"ipv{found.version}", "@family", XML_ERROR)
     _check_network(element, c)
-    most = 128 if element.family == "ipv6" else 32
+    most = 128 if ":" in (element.address or "") else 32
     if element.prefix is not None and element.prefix > most:
         message = f"attribute 'prefix' of <{tag}> has the value '{element.prefix}'"
         c.problem(element, message, f"0 to {most}", "@prefix", XML_ERROR)
@@ -207,7 +207,7 @@ def _check_network(element: Ip | Route, c: Completion) -> None:
     """Find a route to an address that is none of a network."""
     if isinstance(element, Ip) or element.address is None:
         return
-    width = 128 if element.family == "ipv6" else 32
+    width = 128 if ":" in element.address else 32
     mask = element.netmask if element.netmask is not None else element.prefix
     if mask is None:
         mask = 0 if element.address in ("0.0.0.0", "::") else width  # noqa: S104

@@ -64,5 +64,5 @@ def canonical(element: Ip | Route) -> None:
             continue
         if found is not None:
             setattr(element, slot, str(found))
-            if slot == "address" and element.family is None:
+            if slot == "address" and element.family is None and isinstance(element, Ip):
                 element.family = f"ipv{found.version}"

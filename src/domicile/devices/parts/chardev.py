@@ -209,10 +209,16 @@ def defaults(device: Any, c: Completion) -> None:
         c.default(device.protocol, "type", "raw", "plain bytes unless told otherwise", "未指定时为原始字节流")
 
 
-def number_ports(devices: Sequence[Any], c: Completion) -> None:
-    """Number the ports of all serial (or all parallel) devices: after the highest that was given, in their order."""
-    highest = max((d.target.port for d in devices if d.target is not None and d.target.port is not None), default=-1)
+def number_ports(devices: Sequence[Any], c: Completion, *, behind: bool = True) -> None:
+    """Number the ports of all serial (or all parallel) devices: after the highest that was given, in their order.
+
+    Without `behind`, only those before a device count.
+    """
+    given = [d.target.port for d in devices if d.target is not None and d.target.port is not None]
+    highest = max(given, default=-1) if behind else -1
     for device in devices:
+        if device.target is not None and device.target.port is not None:
+            highest = max(highest, device.target.port)
         if device.target is not None and device.target.port is None:
             highest += 1
             c.allocate(device.target, "port", highest, "the next free port of its kind", "同类端口中的下一个")

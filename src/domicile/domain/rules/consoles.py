@@ -25,6 +25,7 @@ def pair(domain: Domain, c: Completion) -> None:
     for console in consoles:
         if console.target is None:
             console.target = ConsoleTarget()
+    _number_isa(ports, c)
     if c.host.libvirt < (10, 0):
         # As libvirt did: before the first serial port's stand-in is put in front.
         number_consoles(consoles, c)
@@ -47,13 +48,23 @@ def pair(domain: Domain, c: Completion) -> None:
         c.add(console, "the first serial port is the console", "第一个串口即控制台")
 
 
+def _number_isa(ports: list[Serial], c: Completion) -> None:
+    """Give ports that their owner called ISA the lowest free numbers, before all others get theirs."""
+    taken = {port.target.port for port in ports if port.target is not None}
+    for port in ports:
+        if port.target is not None and port.target.type == "isa-serial" and port.target.port is None:
+            number = next(n for n in range(len(ports) + 1) if n not in taken)
+            taken.add(number)
+            c.allocate(port.target, "port", number, "the lowest free ISA port", "最小的空闲 ISA 端口")
+
+
 def finish(domain: Domain, c: Completion) -> None:
     """Number all ports, and let the mirroring console say what its serial port says."""
     if domain.devices is None:
         return
     ports, consoles = domain.devices.of(Serial), domain.devices.of(Console)
     number_ports(ports, c)
-    number_ports(domain.devices.of(Parallel), c)
+    number_ports(domain.devices.of(Parallel), c, behind=False)
     if c.host.libvirt >= (10, 0):
         number_consoles(consoles, c)
     if consoles and ports and mirrors(consoles[0]):
