@@ -11,7 +11,7 @@ import pytest
 
 CHECK = Path(__file__).resolve().parents[3] / "shared" / "conformance" / "check.py"
 #: Cases that must come out, a little below what did when this was last raised.
-FLOOR = {"xml": 386, "hardware": 378, "argv": 378, "refused": 82, "culprit": 81}
+FLOOR = {
     "x86_64": {"xml": 387, "hardware": 378, "argv": 377, "refused": 82, "culprit": 80},
     "aarch64": {"xml": 22, "hardware": 22, "argv": 22, "refused": 3, "culprit": 3},
     "armv7l": {"xml": 1, "hardware": 1, "argv": 1},
