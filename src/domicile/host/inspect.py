@@ -12,6 +12,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from domicile.plan import boards
+
 _CPU = Path("/sys/devices/system/cpu")
 _NODE = Path("/sys/devices/system/node")
 _PCI = Path("/sys/bus/pci/devices")
@@ -192,7 +194,7 @@ def devices() -> list[Device]:
 
 
 def emulators() -> dict[str, Path]:
-    """Find the QEMU binaries of this host by libvirt's name of their target."""
+    """Find the QEMU binaries of this host by libvirt's name of their target, and of what they run beside it."""
     names = {"arm": "armv7l", "i386": "i686"}
     found: dict[str, Path] = {}
     for directory in ("/usr/bin", "/usr/local/bin", "/usr/libexec"):
@@ -200,6 +202,9 @@ def emulators() -> dict[str, Path]:
             target = path.name.removeprefix("qemu-system-")
             if "-" not in target and os.access(path, os.X_OK):
                 found.setdefault(names.get(target, target), path)
+    for arch, path in list(found.items()):
+        for beside in boards.runs(arch):
+            found.setdefault(beside, path)
     return found
 
 
