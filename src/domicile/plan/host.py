@@ -65,6 +65,14 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A storage pool's volume as QEMU opens it: `kind` is what a disk's source would be called, file, block or dir."""
+
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """The host as completing and planning see it.
 
@@ -97,6 +105,8 @@ class Host:
     fresh: bool = True
     modern: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: Where the volumes are that the document names, by the names of their pools and their own.
+    volumes: Mapping[tuple[str, str], Volume] = field(default_factory=dict)
     #: The firmware that the host's packages describe, the best first.
     firmwares: tuple[Firmware, ...] = ()
     vsock_cid: Callable[[str], int] = ids.vsock_cid

@@ -128,7 +128,8 @@ def left_behind(directories: Path) -> list[Record]:
 def forget(directory: Path) -> None:
     """Remove what a machine's end leaves behind."""
     _place(directory).unlink(missing_ok=True)
-    (directory / "monitor.sock").unlink(missing_ok=True)
+    for name in ("monitor.sock", "master-key.aes"):
+        (directory / name).unlink(missing_ok=True)
     try:
         os.rmdir(directory)  # noqa: PTH106 - only when nothing else is in it
     except OSError:

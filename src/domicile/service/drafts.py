@@ -46,10 +46,12 @@ def summary(domain: Domain) -> dict[str, Any]:
     return found
 
 
-def _disk(disk: Disk) -> tuple[str, str, str]:
-    path = (disk.source.file or disk.source.dev) if disk.source is not None else None
+def _disk(disk: Disk) -> tuple[str, ...]:
+    source = disk.source
+    path = (source.file or source.dev) if source is not None else None
     format = disk.driver.type if disk.driver is not None else None
-    return (disk.target.dev if disk.target is not None else None) or "", path or "", format or "raw"
+    seen = ((disk.target.dev if disk.target is not None else None) or "", path or "", format or "raw")
+    return (*seen, "", "", source.pool or "", source.volume or "") if source is not None and source.volume else seen
 
 
 def _nic(interface: Interface) -> tuple[str, str]:

@@ -20,13 +20,18 @@ _KEPT_MAX = 65_536
 
 @dataclass(frozen=True, slots=True)
 class DiskSeen:
-    """A disk: its target's name, its file or device (empty where it has none), its format; in a run its name and number."""
+    """A disk: its target's name, its file or device (empty where it has none), its format; in a run its name and number.
+
+    Where it is a volume, the names of its pool and its own.
+    """
 
     target: str
     path: str
     format: str
     alias: str = ""
     index: str = ""
+    pool: str = ""
+    volume: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ def _disk(node: Any) -> DiskSeen:
         _attribute(node, "driver", "type") or "raw",
         _attribute(node, "alias", "name"),
         _attribute(node, "source", "index"),
+        _attribute(node, "source", "pool"),
+        _attribute(node, "source", "volume"),
     )
 
 

@@ -29,15 +29,21 @@ class ImagesInUse:
         self._of: dict[str, tuple[str, dict[str, Use]]] = {}
 
     def claim(self, uuid: str, name: str, uses: Iterable[Use], *, check: bool = True) -> None:
-        """Note a machine's images. Raises: Conflict where another writes to one, or would be written beside."""
+        """Note a machine's images. Raises: Conflict, see `check`."""
+        wanted = {os.path.realpath(use.path): use for use in uses}
+        if check:
+            self.check(uuid, wanted.values())
+        self._of[uuid] = (name, wanted)
+
+    def check(self, uuid: str, uses: Iterable[Use]) -> None:
+        """Look whether a machine may have images. Raises: Conflict where another writes, or would be written beside."""
         wanted = {os.path.realpath(use.path): use for use in uses}
         for other, (theirs, held) in self._of.items():
-            for path in wanted.keys() & held.keys() if check and other != uuid else ():
+            for path in wanted.keys() & held.keys() if other != uuid else ():
                 one, two = wanted[path], held[path]
                 if (one.written or two.written) and not (one.shared and two.shared):
                     words = f"the image '{path}' is in use by the running domain '{theirs}'; <shareable/> in both would be accepted"
                     raise Conflict(words, code=INTERNAL_ERROR)
-        self._of[uuid] = (name, wanted)
 
     def release(self, uuid: str) -> None:
         """Forget a machine's images."""

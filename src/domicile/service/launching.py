@@ -12,8 +12,10 @@ from domicile.devices.disk import Disk
 from domicile.domain.domain import Domain
 from domicile.host import chain
 from domicile.plan.capabilities import Capabilities
+from domicile.plan.host import Host
 from domicile.plan.need import File, Need, Tap
 from domicile.runtime.lifecycle import Policy
+from domicile.service import disk_sources
 from domicile.service.networks import Networks
 
 
@@ -48,14 +50,14 @@ def check_cpus(domain: Domain, caps: Capabilities) -> None:
         raise Unsupported(f"machine type '{name}' has at most {machine.max_cpus} virtual CPUs, the domain has {most}")
 
 
-def backing_files(domain: Domain) -> list[Need]:
+def backing_files(domain: Domain, host: Host) -> list[File]:
     """List the files below the disks' qcow2 images that the document does not name itself."""
-    return [need for disk in (domain.devices.of(Disk) if domain.devices is not None else []) for need in below(disk)]
+    return [need for disk in disk_sources.disks(domain) for need in below(disk, host)]
 
 
-def below(disk: Disk) -> list[Need]:
+def below(disk: Disk, host: Host) -> list[File]:
     """List the files below one disk's qcow2 image."""
-    path = (disk.source.file or disk.source.dev) if disk.source is not None else None
+    path = disk_sources.path_of(host, disk.type or "file", disk.source) if disk.source is not None else None
     if not path or disk.driver is None or disk.driver.type != "qcow2" or disk.backingStore is not None:
         return []
     origin = f"disk {disk.target.dev if disk.target is not None else ''}"

@@ -19,12 +19,22 @@ from domicile.host import cgroup, inspect
 from domicile.plan.capabilities import Capabilities
 from domicile.qemu import render
 from domicile.runtime.machine import Machine, MachineEvent
-from domicile.runtime.record import Record
+from domicile.runtime.record import Record, forget
 from domicile.runtime.start import Incoming, MachineSpec
 from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
-from domicile.service import drafts, happenings, hotplug, launching, live_cpus, live_net, live_tuning
+from domicile.service import (
+    disk_sources,
+    drafts,
+    happenings,
+    hotplug,
+    launching,
+    live_cpus,
+    live_net,
+    live_tuning,
+    sealing,
+)
 from domicile.service.entry import Entry, Live
 from domicile.store.values import Author, Claim, MachineRecord
 
@@ -131,12 +141,20 @@ class Machines:
             choose.compare(domain.cpu, caps, inspect.cpu().flags)
         launching.check_cpus(domain, caps)
         number = service.registry.new_id()
-        plan = plan_domain(domain, caps, service.host, number=number)
+        host = disk_sources.host_for(service, domain)
+        plan = plan_domain(domain, caps, host, number=number)
+        directory = service.paths.machines / f"{number}-{entry.uuid}"
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
-        argv = [plan.binary, *(word for words, _ in arguments for word in words)]
-        needs = launching.resolved(plan.needs, self.networks, service.networks) + await asyncio.to_thread(
-            launching.backing_files, domain
-        )
+        below = await asyncio.to_thread(launching.backing_files, domain, host)
+        needs = [*launching.resolved(plan.needs, self.networks, service.networks), *below]
+        service.images.claim(entry.uuid, entry.name, disk_sources.uses(domain, host, [need.path for need in below]))
+        try:
+            items = await sealing.sealed(service, plan.domain, plan.items, directory, fresh=True)
+        except BaseException:
+            service.images.release(entry.uuid)
+            await asyncio.to_thread(forget, directory)
+            raise
+        argv = [plan.binary, *(word for option in render.command_line(items, caps.version) for word in option.words)]
         # The machine's own document needs what it is given at start; until then it is the plan's.
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
         if not revision:
@@ -159,6 +177,7 @@ class Machines:
                 spec, service.resources, self.listener(entry), self._keeper(entry, plan, caps, number)
             )
         except BaseException as error:
+            await asyncio.to_thread(forget, directory)
             await self._failed(entry, author, error)
             raise
         entry.machine = machine
@@ -176,6 +195,7 @@ class Machines:
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
         service.registry.stop(entry)
+        service.images.release(entry.uuid)
         entry.live, entry.machine = None, None
         entry.state, entry.reason = State.SHUTOFF, Shutoff.FAILED
         await self.release(entry.uuid)
@@ -224,7 +244,25 @@ class Machines:
     async def keep(self, entry: Entry) -> None:
         """Store a running machine's document again after it was changed."""
         if entry.machine is not None and entry.live is not None:
+            await self.claim_images(entry)
             await self._put(entry, entry.machine.record(), entry.live.xml)
+
+    async def claim_images(self, entry: Entry) -> None:
+        """Note which images a running machine has now."""
+        service = self._service
+        assert entry.live is not None
+        domain = document.read_stored(entry.live.xml)
+        try:
+            host = disk_sources.host_for(service, domain)
+        except DomicileError as error:
+            log.warning("not all images are known", domain=entry.name, reason=error.message)
+            host = service.host
+        try:
+            below = [need.path for need in await asyncio.to_thread(launching.backing_files, domain, host)]
+        except DomicileError as error:
+            log.warning("not all images are known", domain=entry.name, reason=error.message)
+            below = []
+        service.images.claim(entry.uuid, entry.name, disk_sources.uses(domain, host, below), check=False)
 
     def _show(self, entry: Entry, plan: Plan, caps: Capabilities, machine: Machine) -> None:
         if entry.live is None:
@@ -270,6 +308,7 @@ class Machines:
     def ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
+        self._service.images.release(entry.uuid)
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)
@@ -342,5 +381,5 @@ class Machines:
             return entry.live.arguments, entry.machine.argv[0], entry.machine.pid
         domain = self._service.domain(entry, inactive=True)
         caps = await self.capabilities(domain)
-        plan = plan_domain(domain, caps, self._service.host)
+        plan = plan_domain(domain, caps, disk_sources.host_for(self._service, domain))
         return [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)], plan.binary, None

@@ -11,7 +11,7 @@ from domicile.domain.domain import Domain
 from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import plan_domain
 from domicile.qemu import render
-from domicile.service import launching
+from domicile.service import disk_sources, launching
 
 if TYPE_CHECKING:
     from domicile.service.service import Service
@@ -39,7 +39,7 @@ class Native:
     async def _line(self, domain: Domain) -> str:
         service = self._service
         caps = await service.machines.capabilities(domain)
-        plan = plan_domain(domain, caps, service.host)
+        plan = plan_domain(domain, caps, disk_sources.host_for(service, domain))
         env = launching.environment(service.paths.machines) | own_variables(domain)
         words = [f"{name}={shlex.quote(value)}" for name, value in env.items()] + [shlex.quote(plan.binary)]
         lines = (_for_people(list(option.words)) for option in render.command_line(plan.items, caps.version))

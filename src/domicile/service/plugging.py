@@ -24,7 +24,7 @@ from domicile.qemu import render
 from domicile.runtime.machine import Machine
 from domicile.schema import tree
 from domicile.schema.shape import Element
-from domicile.service import launching
+from domicile.service import disk_sources, launching, sealing
 from domicile.service.changes import Running
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,9 @@ def wishes(state: Running, devices: list[Element]) -> tuple[Domain, list[Item], 
     """
     paths = {id(element): path for path, element in tree.places(state.domain)}
     origins = {paths[id(device)] for device in devices}
-    plan = plan_domain(state.domain, state.caps, state.service.host, number=state.machine.id)
+    host = disk_sources.host_for(state.service, state.domain)
+    state.service.images.check(state.machine.uuid, disk_sources.uses(state.domain, host))
+    plan = plan_domain(state.domain, state.caps, host, number=state.machine.id)
     items = [item for item in plan.items if item.origin in origins]
     needs = [need for need in plan.needs if need.origin in origins]
     return plan.domain, items, needs
@@ -83,7 +85,8 @@ def wishes(state: Running, devices: list[Element]) -> tuple[Domain, list[Item], 
 async def check_needs(state: Running, needs: list[Need], device: Element) -> list[Need]:
     """Say before anything is done what the host lacks; the files below a disk's image count. Raises: HostFailure, Unsupported."""
     if isinstance(device, Disk):
-        needs = [*needs, *await asyncio.to_thread(launching.below, device)]
+        host = disk_sources.host_of(state.service, [device])
+        needs = [*needs, *await asyncio.to_thread(launching.below, device, host)]
     found = launching.resolved(tuple(needs), state.service.machines.networks, state.service.networks)
     for need in found:
         if isinstance(need, File) and not await asyncio.to_thread(Path(need.path).exists):
@@ -98,6 +101,8 @@ async def check_needs(state: Running, needs: list[Need], device: Element) -> lis
 async def add(state: Running, items: list[Item], needs: list[Need]) -> Added:
     """Add what a plan asks for; all of it, or nothing stays. Raises: HostFailure, QemuRefused."""
     machine, added = state.machine, Added(state.machine)
+    directory = Path(machine.record().directory)
+    items = await sealing.sealed(state.service, state.domain, items, directory, fresh=False)
     given = await asyncio.to_thread(state.service.resources.add, machine.uuid, needs)
     try:
         added.taps = dict(given.taps)

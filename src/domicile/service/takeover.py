@@ -87,6 +87,7 @@ class Takeover:
         if machine is not None and not machine.over:
             entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
             await service.agents.look(entry)
+            await service.machines.claim_images(entry)
             return
         if entry.live is not None:
             entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN

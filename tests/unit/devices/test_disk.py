@@ -122,7 +122,7 @@ def test_secrets_never_stand_on_the_command_line(core: Any, sketch: Any) -> None
     words = json.dumps([argument.words for argument in core.arguments(xml)])
     assert "very-secret" not in words
     assert f"{{secret:{UUID}}}" in words
-    assert {gap.slot for gap in gaps(core.complete(xml).domain) if gap.refused} == {"auth", "cookies"}
+    assert not [gap.slot for gap in gaps(core.complete(xml).domain) if gap.refused]
 
 
 @pytest.mark.parametrize("protocol", ["nbd", "rbd", "gluster", "iscsi", "https", "ssh", "nfs"])

@@ -79,7 +79,9 @@ def test_luks_counts_what_the_guest_sees(tmp_path: Path) -> None:
         "-o",
         "key-secret=k,iter-time=10",
     ]
-    subprocess.run([*words, str(tmp_path / "l"), "1M"], check=True, timeout=60)
+    for _ in range(10):  # QEMU sometimes fails to measure how fast a virtual host is
+        if subprocess.run([*words, str(tmp_path / "l"), "1M"], timeout=60).returncode == 0:
+            break
     found = look(tmp_path / "l")
     assert (found.format, found.capacity, found.encryption) == ("luks", 1 << 20, "luks")
 

@@ -19,7 +19,7 @@ from domicile.domain.edit import tune
 from domicile.rpc.calls import domain_block as calls
 from domicile.rpc.records import BlockStats, DiskError
 from domicile.rpc.types import Domain, TypedParam
-from domicile.service import block_stats, glance, images
+from domicile.service import block_stats, disk_sources, glance, images
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -41,9 +41,12 @@ async def get_block_info(conn: Session[Service], dom: Domain, path: str, flags: 
     disk = next((each for each in disks if path and path in (each.target, each.path)), None)
     if disk is None:
         raise InvalidRequest(f"invalid path {path} not assigned to domain")
-    if not disk.path:
+    place = disk.path
+    if disk.pool and disk.volume:
+        place = disk_sources.volume(conn.context, disk.pool, disk.volume).path
+    if not place:
         raise InvalidRequest(f"disk '{path}' does not currently have a source assigned")
-    found = await asyncio.to_thread(images.size, disk.path, disk.format)
+    found = await asyncio.to_thread(images.size, place, disk.format)
     return found.allocation, found.capacity, found.physical
 
 

@@ -52,6 +52,16 @@ class Layer:
     tables: MetadataCache | None = None
 
 
+def located(kind: str, source: DiskSource, p: Planning) -> tuple[str, DiskSource]:
+    """Say where a volume of a storage pool is; any other source is where it says."""
+    found = p.host.volumes.get((source.pool or "", source.volume or "")) if kind == "volume" else None
+    if found is None:
+        return kind, source
+    made = copy(source)
+    made.file, made.dev, made.dir = (found.path if found.kind == each else None for each in ("file", "block", "dir"))
+    return found.kind, made
+
+
 @dataclass(slots=True)
 class Chain:
     """Makes the nodes of one disk."""
@@ -69,7 +79,7 @@ class Chain:
         stack, ends = _layers(disk)
         below: str | None = None
         for number, item in reversed(list(enumerate(stack, 1))):
-            kind, source = item.type or "file", item.source or DiskSource()
+            kind, source = located(item.type or "file", item.source or DiskSource(), self.p)
             shape = item.format
             made = Layer(
                 kind, source, shape.type if shape is not None and shape.type else "raw", f"{target}-{number}", True
@@ -81,7 +91,8 @@ class Chain:
         if disk.auth is not None and source.auth is None:
             source = copy(source)
             source.auth = disk.auth
-        made = Layer(disk.type or "file", source, driver.type or "raw", target, disk.readonly, top=True)
+        kind, source = located(disk.type or "file", source, self.p)
+        made = Layer(kind, source, driver.type or "raw", target, disk.readonly, top=True)
         made.below, made.ends = below, ends and below is None
         made.encryption, made.tables = source.encryption or disk.encryption, driver.metadata_cache
         node = self.layer(made)

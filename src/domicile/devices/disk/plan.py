@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.disk.chain import CACHE, Chain, cache_mode
+from domicile.devices.disk.chain import CACHE, Chain, cache_mode, located
 from domicile.devices.disk.model import Disk, DiskDriver
 from domicile.devices.disk.sd import card
+from domicile.devices.disk.source import DiskSource
 from domicile.devices.disk.tune import IoTune
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import NARROW, alias_of, is_drive, loadparm, virtio_driver, virtio_props, where
@@ -31,7 +32,7 @@ def plan(disk: Disk, p: Planning) -> Iterator[Item | Need]:
         yield from card(disk, driver, p, origin)
         return
     top: str | None = None
-    if has_medium(disk):
+    if has_medium(disk) and (disk.type != "volume" or located("volume", disk.source or DiskSource(), p)[0] != "volume"):
         chain = Chain(disk, driver, p, origin, [])
         top = chain.nodes()
         yield from chain.items
@@ -41,12 +42,19 @@ def plan(disk: Disk, p: Planning) -> Iterator[Item | Need]:
 
 
 def has_medium(disk: Disk) -> bool:
-    """Whether there is something in the drive; what a pool holds is looked up before."""
+    """Whether there is something in the drive."""
     source = disk.source
     if source is None:
         return False
     return any(
-        (source.file, source.dev, source.dir, source.protocol, disk.type == "nvme" and source.address is not None)
+        (
+            source.file,
+            source.dev,
+            source.dir,
+            source.protocol,
+            source.volume,
+            disk.type == "nvme" and source.address is not None,
+        )
     )
 
 

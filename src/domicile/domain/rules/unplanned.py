@@ -85,25 +85,21 @@ def _firmware(domain: Domain) -> Iterator[Gap]:
 
 def _disk(disk: Disk) -> Iterator[Gap]:
     dev = disk.target.dev if disk.target is not None else ""
-    if disk.encryption is not None:
-        yield Gap(disk, "encryption", f"the <encryption> of disk '{dev}'", True)
     if disk.transient is not None:
         yield Gap(disk, "transient", f"<transient/> of disk '{dev}'", True)
-    if disk.auth is not None:
-        yield Gap(disk, "auth", f"the <auth> of disk '{dev}'", True)
     if disk.type in _KINDS and (disk.source is not None or disk.device == "disk"):
         yield Gap(disk, "type", f"type '{disk.type}' of disk '{dev}'", True)
     for kind, source in disk_sources(disk):
         yield from _source(kind, source, f"disk '{dev}'")
 
 
-_KINDS = ("volume", "nvme")
-# What asks for a secret's value or for a helper's process.
-_SECRETS = ("encryption", "auth", "cookies", "knownHosts")
+_KINDS = ("nvme",)
+# What asks for files that are not prepared yet.
+_HELP = ("knownHosts",)
 
 
 def _source(kind: str, source: DiskSource, whose: str) -> Iterator[Gap]:
-    for slot in _SECRETS:
+    for slot in _HELP:
         if getattr(source, slot) is not None:
             yield Gap(source, slot, f"<{slot}> in the <source> of {whose}", True)
     if kind == "network" and source.protocol in ("sheepdog", "vxhs", "tftp"):
