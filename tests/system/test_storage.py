@@ -214,3 +214,35 @@ def test_events(daemon: Any, pool: Path) -> None:
     finally:
         listener.kill()
         listener.wait(10)
+
+
+def test_our_own_command_line(daemon: Any, tmp_path: Path) -> None:
+    daemon.cli("pool", "define", "images", "--target", str(tmp_path / "images"))
+    for action in ("build", "start", "autostart"):
+        daemon.cli("pool", action, "images")
+    assert "images" in daemon.cli("pool", "list").stdout and "images" in daemon.cli("pool", "info", "images").stdout
+    daemon.cli("volume", "create", "images", "base", "--size", "8M")
+    daemon.cli("volume", "create", "images", "top", "--size", "9M", "--backing", "base")
+    assert image(tmp_path / "images/top")["full-backing-filename"] == str(tmp_path / "images/base")
+    given, taken = tmp_path / "given", tmp_path / "taken"
+    given.write_bytes(b"x" * 1_000_000)
+    daemon.cli("volume", "create", "images", "raw", "--size", "1M", "--format", "raw")
+    daemon.cli("volume", "upload", "images", "raw", str(given))
+    daemon.cli("volume", "download", "images", "raw", str(taken))
+    assert taken.read_bytes()[:1_000_000] == given.read_bytes()
+    daemon.cli("volume", "resize", "images", "top", "--size", "12M")
+    daemon.cli("volume", "clone", "images", "top", "copy")
+    found = json.loads(daemon.cli("--json", "volume", "list", "images").stdout)
+    assert [(one["name"], one["capacity"]) for one in found] == [
+        ("base", 8 << 20), ("copy", 12 << 20), ("raw", 1 << 20), ("top", 12 << 20),
+    ]  # fmt: skip
+    daemon.cli("volume", "delete", "images", "copy")
+    document = tmp_path / "secret.xml"
+    document.write_text(f"<secret><uuid>{SECRET}</uuid><usage type='volume'><volume>v</volume></usage></secret>")
+    daemon.cli("secret", "define", str(document))
+    daemon.cli("secret", "set", "v", text_in=PASSPHRASE)
+    assert daemon.cli("secret", "get", SECRET).stdout == PASSPHRASE
+    assert "volume" in daemon.cli("secret", "list").stdout
+    daemon.cli("secret", "undefine", "v")
+    refused = daemon.cli("secret", "get", "v", check=False)
+    assert refused.returncode == 1 and "'v'" in refused.stderr

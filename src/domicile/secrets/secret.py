@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from domicile.base import ids
-from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, XML_DETAIL, InvalidDocument
+from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, XML_DETAIL, XML_INVALID_SCHEMA, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.schema import field as f
 from domicile.schema import read as reading
@@ -73,7 +74,10 @@ def read(text: str, *, strict: bool = False) -> Secret:
         raise SecretDocument([Problem("", f"expecting root element of 'secret', not '{root.tag}'", 0, "<secret>")])
     reader = reading.Reader()
     secret: Secret = reader.element(Secret.shape, root)
-    problems = [p for p in reader.problems if strict or p.severity == "error"]
+    problems = [p for p in reader.problems if p.severity == "error"]
+    if strict:
+        ignored = (p for p in reader.problems if p.severity == "ignored")
+        problems += [replace(p, severity="error", code=XML_INVALID_SCHEMA) for p in ignored]
     usage = secret.usage
     if usage is not None and not problems:
         part = USES[usage.type] if usage.type is not None else ""

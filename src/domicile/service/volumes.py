@@ -26,7 +26,7 @@ from domicile.storage.failure import (
 from domicile.storage.kinds import KINDS
 from domicile.storage.parts import bytes_of, sane
 from domicile.storage.pool import Pool
-from domicile.storage.volume import Volume
+from domicile.storage.volume import Volume, VolumeFormat
 from domicile.store.values import Author
 
 if TYPE_CHECKING:
@@ -218,6 +218,10 @@ class Volumes:
             else:
                 words = ["scrub", "-f", "-p", chosen, volume.path]
                 await programs.run(words, deadline=programs.LONG)
+            if volume.target is not None and volume.type == "file":
+                target = volume.target
+                target.format, target.encryption, target.compat = VolumeFormat(type="raw"), None, None
+                target.clusterSize, target.features, volume.backingStore = None, None, None
             driver = self._pools.driver(pool)
             self._pools.held(pool).volumes[name] = await driver.renew(pool.document, volume)
         self._pools.note("vol-wipe", author, pool.uuid, f"{pool.name}/{name}")

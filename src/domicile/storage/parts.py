@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
+from domicile.base.errors import XML_INVALID_SCHEMA
+from domicile.base.problem import Problem
 from domicile.schema import field as f
 from domicile.schema.scalar import PATH, Scalar
 from domicile.schema.shape import Element, element
@@ -39,6 +43,14 @@ def sane(path: str) -> str:
     head = "//" if path.startswith("//") and not path.startswith("///") else "/" if path.startswith("/") else ""
     body = _SLASHES.sub("/", path.lstrip("/")).rstrip("/")
     return head + body or path[:1]
+
+
+def judged(problems: Sequence[Problem], *, strict: bool) -> list[Problem]:
+    """Pick what is wrong; where nothing may be unknown, what is ignored is an error of the schema."""
+    found = [p for p in problems if p.severity == "error"]
+    if strict:
+        found += [replace(p, severity="error", code=XML_INVALID_SCHEMA) for p in problems if p.severity == "ignored"]
+    return found
 
 
 OCTAL = Scalar("octal", _octal, lambda value: f"{value:04o}", "an octal mode such as 0644", spec="04o")

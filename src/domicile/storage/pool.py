@@ -19,7 +19,7 @@ from domicile.schema.scalar import INT, UINT, ULONG, UUID, YES_NO, enum
 from domicile.schema.shape import Element, element
 from domicile.storage.failure import StorageDocument
 from domicile.storage.kinds import KINDS
-from domicile.storage.parts import ANY_PATH, Amount, Permissions, bytes_of
+from domicile.storage.parts import ANY_PATH, Amount, Permissions, bytes_of, judged
 
 _NAMESPACES = {
     "fs": "http://libvirt.org/schemas/storagepool/fs/1.0",
@@ -235,7 +235,7 @@ def read(text: str, *, strict: bool = False) -> Pool:
         raise StorageDocument([found], "storage_pool")
     reader = reading.Reader()
     pool: Pool = reader.element(Pool.shape, root)
-    problems = [p for p in reader.problems if strict or p.severity == "error"]
+    problems = judged(reader.problems, strict=strict)
     if not problems:
         problems = list(_complete(pool))
     if problems:

@@ -15,7 +15,7 @@ from domicile.schema.scalar import Scalar, enum, plain
 from domicile.schema.shape import Element, element
 from domicile.storage.failure import StorageDocument
 from domicile.storage.kinds import Kind
-from domicile.storage.parts import ANY_PATH, Amount, Permissions, bytes_of
+from domicile.storage.parts import ANY_PATH, Amount, Permissions, bytes_of, judged
 
 TYPES = ("file", "block", "dir", "network", "netdir", "ploop")
 _COMPAT = re.compile(r"[0-9]+\.[0-9]+\Z")
@@ -160,7 +160,7 @@ def read(text: str, kind: Kind, *, strict: bool = False, copied: bool = False) -
             words = f"unsupported feature {node.tag}"
             reader.problem(node, words, ", ".join(ImageFeatures.shape.elements), "", CONFIG_UNSUPPORTED)
     volume: Volume = reader.element(Volume.shape, root)
-    problems = [p for p in reader.problems if strict or p.severity == "error"]
+    problems = judged(reader.problems, strict=strict)
     problems = problems or list(_complete(volume, kind, copied=copied))
     if problems:
         raise StorageDocument(problems, "storage_volume")

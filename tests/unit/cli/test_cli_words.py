@@ -53,7 +53,19 @@ def test_what_is_said_is_known_and_given_its_fields() -> None:
 
 def test_nothing_stands_there_unsaid() -> None:
     source = "\n".join(module.read_text() for module in MODULES if module.name != "words.py")
-    made = ("state_", "section_", "kind_", "x_safe_", "x_when_", "d_good", "d_note", "d_bad")
+    made = (
+        "state_",
+        "pool_",
+        "did_upload",
+        "did_download",
+        "section_",
+        "kind_",
+        "x_safe_",
+        "x_when_",
+        "d_good",
+        "d_note",
+        "d_bad",
+    )
     for key in words.WORDS:
         assert f'"{key}"' in source or f"'{key}'" in source or key.startswith(made), key
 

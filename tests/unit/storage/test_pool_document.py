@@ -151,8 +151,9 @@ def test_refused_with_libvirts_number(document: str, code: int) -> None:
 def test_what_is_unknown_is_refused_only_when_asked() -> None:
     text = f"<pool type='dir'>{HEAD}<target><path>/x</path></target><bogus/></pool>"
     read(text)
-    with pytest.raises(StorageDocument, match="bogus"):
+    with pytest.raises(StorageDocument, match="bogus") as refused:
         read(text, strict=True)
+    assert refused.value.wire_code == 92
 
 
 def test_paths_are_written_with_single_slashes() -> None:

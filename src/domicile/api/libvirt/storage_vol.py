@@ -18,12 +18,11 @@ from domicile.api.libvirt.registry import Registry
 from domicile.api.libvirt.storage_pool import pool_of
 from domicile.api.libvirt.stream import Stream
 from domicile.base import tasks
-from domicile.base.errors import InvalidRequest
 from domicile.rpc.calls import storage
 from domicile.rpc.records import Hole, VolInfo
 from domicile.rpc.types import StoragePool, StorageVol
 from domicile.service.objects import Object
-from domicile.storage.failure import FROM_STORAGE
+from domicile.storage.failure import FROM_STORAGE, failed
 from domicile.storage.pool import Pool
 from domicile.storage.volume import TYPES, Volume, write
 
@@ -172,7 +171,7 @@ async def create_xml_from(
 @handlers.handle(storage.storage_vol_delete)
 async def delete(conn: Session[Service], vol: StorageVol, flags: int) -> None:
     """Remove a volume."""
-    known(flags, 3, "storage_vol_delete", FROM_STORAGE)
+    known(flags, _ZEROED, "storage_vol_delete", FROM_STORAGE)
     zeroed = bool(flags & _ZEROED)
     await conn.context.volumes.delete(_pool(conn, vol), vol.name, author(conn, "vol-delete"), zeroed=zeroed)
 
@@ -299,7 +298,10 @@ async def _receive(stream: Stream, held: _Open, offset: int, length: int) -> Non
         while part := await stream.read_part():
             size = part.length if isinstance(part, Hole) else len(part)
             if end is not None and place + size > end:
-                raise InvalidRequest(f"more than the {length} bytes that were announced", domain=FROM_STORAGE)
+                if not isinstance(part, Hole):
+                    await held.work(_put, place, part[: end - place])
+                words = f"cannot write to stream: No space left on device: {length} bytes were announced"
+                raise failed(words)
             if isinstance(part, Hole):
                 await held.work(_punch, place, size)
             else:
