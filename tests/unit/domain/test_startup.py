@@ -97,6 +97,11 @@ def test_filled_in(core: Any, more: str, kept: str) -> None:
     assert kept in write(core.complete(document(more)).domain)
 
 
+def test_a_table_of_lines_nobody_knows_is_left_out(core: Any) -> None:
+    text = document("<sysinfo type='smbios'><bios><entry name='luck'>x</entry></bios></sysinfo>")
+    assert "<sysinfo type='smbios'/>" in write(core.complete(text).domain)
+
+
 @pytest.mark.parametrize(("os", "more"), [("<bootmenu/>", ""), ("<bootmenu timeout='3'/>", ""), ("", "<pm/>")])
 def test_left_out(core: Any, os: str, more: str) -> None:
     text = write(core.complete(document(more, os)).domain)

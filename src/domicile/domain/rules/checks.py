@@ -12,6 +12,8 @@ from domicile.domain.rules import processors
 from domicile.plan.facts import Completion
 
 MAX_THREADS = 1024
+#: CPUs whose interrupts a PC can tell apart without extended interrupt mode. Observed with libvirt 9.0.
+_MOST_WITHOUT_EIM = 255
 MAX_ONE = ("memballoon", "vsock", "iommu", "nvram")
 
 
@@ -97,6 +99,16 @@ def _processors(domain: Domain, c: Completion) -> None:
             f"element 'vcpu' has the value '{vcpu.value}'; machine type '{c.machine}' has at most '{machine.max_cpus}'",
             f"1 to {machine.max_cpus}",
         )
+    iommus = [device.driver for device in getattr(domain.devices, "iommu", [])]
+    fits = machine is None or vcpu.value <= (machine.max_cpus or vcpu.value)
+    if (
+        fits
+        and c.x86
+        and vcpu.value > _MOST_WITHOUT_EIM
+        and not any(driver is not None and driver.eim for driver in iommus)
+    ):
+        what = f"element 'vcpu' has the value '{vcpu.value}', which needs an IOMMU with wider interrupts"
+        c.problem(vcpu, what, f"1 to {_MOST_WITHOUT_EIM}, or <iommu model='intel'><driver intremap='on' eim='on'/>")
     topology = domain.cpu.topology if domain.cpu is not None else None
     if topology is not None:
         parts = [topology.sockets, topology.dies, topology.clusters, topology.cores, topology.threads]

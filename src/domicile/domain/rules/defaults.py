@@ -109,6 +109,7 @@ def processors(domain: Domain, c: Completion) -> None:
     if vcpu is None:
         return
     if vcpu.value is None:
+        c.problem(vcpu, "element 'vcpu' has no value", "a whole number, 1 or more", code=XML_ERROR)
         vcpu.value = 1
     if vcpu.placement is None:
         c.default(vcpu, "placement", "static", "nobody else chooses the host CPUs", "无人代为选择主机 CPU")

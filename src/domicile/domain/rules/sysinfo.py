@@ -21,6 +21,10 @@ def settle(domain: Domain) -> None:
             for _, names, entries in info.tables():
                 known = [e for e in entries if e.name in names and e.value]
                 entries[:] = sorted(known, key=lambda e: names.index(e.name or ""))
+            for slot in ("bios", "system", "chassis"):
+                table = getattr(info, slot)
+                if table is not None and not table.entry:
+                    setattr(info, slot, None)
 
 
 def check(domain: Domain, c: Completion) -> None:
