@@ -99,6 +99,11 @@ def configured(daemon: Any, pki: Authority, server_pki: Path) -> Iterator[Callab
         text = tables.replace("{port}", str(port)).replace("{files}", files)
         (daemon.root / "domicile.toml").write_text(text)
         daemon.restart()
+        deadline = time.monotonic() + 20
+        with socket.socket() as probe:
+            while probe.connect_ex(("127.0.0.1", port)):  # the doors open one after another
+                assert time.monotonic() < deadline, daemon.output()
+                time.sleep(0.05)
         return port
 
     yield configure
