@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from domicile.base import tasks
-from domicile.base.errors import INTERNAL_ERROR, OPERATION_FAILED, DomicileError, WrongState
+from domicile.base.errors import INTERNAL_ERROR, OPERATION_FAILED, DeadlineExceeded, DomicileError, WrongState
 from domicile.devices.disk.secret import SecretRef
 from domicile.service.objects import Kind, Object, Objects
 from domicile.storage import pool as document
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from domicile.service.service import Service
 
 log = structlog.get_logger(__name__)
+#: Seconds that looking through a pool may take, and at the daemon's start.
+_LOOK, _AT_START = 600.0, 20.0
 DEFINED, UNDEFINED, STARTED, STOPPED, CREATED, DELETED = range(6)
 """Source: virStoragePoolEventLifecycleType."""
 KIND = Kind("pool", "storage pool", NO_POOL, FROM_STORAGE, document.read_stored, document.write)
@@ -217,8 +219,13 @@ class Pools:
         except DomicileError as error:
             log.warning("pool not stopped after a failed start", pool=made.name, reason=error.message)
 
-    async def _look(self, found: Object[Pool], made: Pool) -> None:
-        view = await DRIVERS[made.type or ""].look(made, sweep=True)
+    async def _look(self, found: Object[Pool], made: Pool, deadline: float = _LOOK) -> None:
+        try:
+            async with asyncio.timeout(deadline):
+                view = await DRIVERS[made.type or ""].look(made, sweep=True)
+        except TimeoutError:
+            words = f"storage pool '{made.name}' could not be looked through within {deadline:g} s; does its storage answer?"
+            raise DeadlineExceeded(words, domain=FROM_STORAGE) from None
         secrets = self._service.secrets
         for volume in view.volumes.values():
             encryption = volume.encryption
@@ -315,20 +322,21 @@ class Pools:
     async def begin(self) -> None:
         """Take in all definitions, and look again at what an earlier daemon left active."""
         await self.objects.begin()
-        for found in self.objects:
-            if found.active:
-                try:
-                    await self._again(found)
-                except DomicileError as error:
-                    log.warning("pool is not active any more", pool=found.name, reason=error.message)
-                    await self.objects.drop_active(found)
+        await asyncio.gather(*(self._again(found) for found in self.objects if found.active))
 
     async def _again(self, found: Object[Pool]) -> None:
+        """Look at a pool that was active; a server that does not answer must not hold up the daemon."""
         made = found.document
-        driver = self.driver(found)
-        if not await driver.active(made):
-            raise wrong_state("the host does not have it ready")
-        await self._look(found, made)
+        try:
+            async with asyncio.timeout(_AT_START):
+                if not await self.driver(found).active(made):
+                    raise wrong_state("the host does not have it ready")
+            await self._look(found, made, _AT_START)
+        except (DomicileError, TimeoutError) as error:
+            log.warning(
+                "pool is not active any more", pool=found.name, reason=str(error) or "its storage does not answer"
+            )
+            await self.objects.drop_active(found)
 
     async def autostart(self, author: Author) -> None:
         """Start the pools that are to be started; one that cannot be does not hold up the others."""
