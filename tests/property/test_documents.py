@@ -80,7 +80,7 @@ def fill(random: Random, cls: type[Element], depth: int) -> Element:
         fixed = (
             declared.kind == "attr" and len(declared.scalar.values) == 1 and getattr(made, declared.slot) is not None
         )
-        if fixed or random.random() < 0.5:
+        if fixed or (random.random() < 0.5 and not declared.required):
             continue
         if declared.kind == "children":
             several = [one(random, declared, depth) for _ in range(random.randint(0, 3))]

@@ -33,7 +33,9 @@ class OsType(Element):
 class Boot(Element):
     """A kind of device to boot from; the first wins."""
 
-    dev: str | None = f.attr("The kind of device.", "设备种类。", enum("fd", "hd", "cdrom", "network"), guest=True)
+    dev: str | None = f.attr(
+        "The kind of device.", "设备种类。", enum("fd", "hd", "cdrom", "network"), guest=True, required=True
+    )
 
 
 @element("bootmenu", "启动菜单")

@@ -90,6 +90,10 @@ class Reader:
                 setattr(made, declared.slot, declared.scalar.parse(value))
             except ValueError:
                 self._bad(node, declared, value)
+        for declared in shape.required:
+            if node.get(declared.name) is None:
+                what = f"element '{node.tag}' has no attribute '{declared.name}'"
+                self.problem(node, what, declared.scalar.accepted, f"@{declared.name}", declared.code)
         elements = shape.elements
         for sub in node:
             declared = elements.get(sub.tag)

@@ -74,6 +74,8 @@ class Shape:
     by_slot: dict[str, Field]
     closed: bool = False
     spread: bool = False
+    required: tuple[Field, ...] = ()
+    """The attributes without which the element means nothing."""
     set_attrs: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
     """Gives the attributes that are set, in their order, with their values."""
     set_elements: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
@@ -122,6 +124,7 @@ def element(
             by_slot={f.slot: f for f in found},
             closed=closed,
             spread=spread,
+            required=tuple(f for f in attrs.values() if f.required),
         )
         for declared in found:
             hold(declared, declared.of)
