@@ -30,6 +30,11 @@ def index_of(dev: str) -> int | None:
     return index - 1
 
 
+def _nothing_inside(disk: Disk) -> bool:
+    source = disk.source
+    return source is None or not (source.dev if disk.type == "block" else source.dir)
+
+
 def defaults(disk: Disk, c: Completion) -> None:
     """Fill in bus, format, read-only and the place on the controller, as libvirt does."""
     target = disk.target
@@ -40,6 +45,8 @@ def defaults(disk: Disk, c: Completion) -> None:
         bus = "fdc" if disk.device == "floppy" else _PREFIX_BUS.get(found[1]) if found else None
         if bus is not None:
             c.default(target, "bus", bus, f"the name {target.dev} says so", f"由名称 {target.dev} 得出")
+    if disk.device in ("cdrom", "floppy") and disk.type in ("block", "dir") and _nothing_inside(disk):
+        c.default(disk, "type", "file", "an empty drive is of no other kind", "空驱动器没有其他种类")
     if disk.driver is None:
         disk.driver = DiskDriver()
         c.add(disk.driver, "every disk has a driver", "每个磁盘都有驱动选项")

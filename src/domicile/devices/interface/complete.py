@@ -31,7 +31,7 @@ def defaults(interface: Interface, c: Completion) -> None:
             "a vDPA device is a virtio card",
             "vDPA 设备即 virtio 网卡",
         )
-    elif interface.model is None and interface.type != "hostdev":
+    elif interface.type != "hostdev" and (interface.model is None or interface.model.type is None):
         model = default_model(c)
         if model is not None:
             c.default(

@@ -53,6 +53,13 @@ def _memory(domain: Domain, c: Completion) -> None:
             )
         return
     top = domain.maxMemory
+    if top is not None and top.slots and not top.value:
+        c.problem(
+            top,
+            "element 'maxMemory' has slots and no amount",
+            "<maxMemory slots='16' unit='KiB'>…</maxMemory>",
+            code=XML_ERROR,
+        )
     modules = domain.devices.of(MemoryDevice) if domain.devices is not None else []
     if (top is None or not top.value) and any(module.model != "sgx-epc" for module in modules):
         c.problem(

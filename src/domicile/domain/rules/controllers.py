@@ -42,6 +42,15 @@ def join(controllers: list[Controller], controller: Controller, c: Completion) -
 def number(devices: DeviceLists, c: Completion) -> None:
     """Give every controller without an index the first one that is free among its kind."""
     controllers = devices.of(Controller)
+    for controller in controllers:
+        if controller.type is None:
+            c.default(
+                controller,
+                "type",
+                "ide",
+                "what libvirt takes a controller without a type for",
+                "libvirt 对未注明类型的控制器的理解",
+            )
     taken: dict[str, set[int]] = {}
     for controller in controllers:
         if controller.type is not None and controller.index is not None:

@@ -22,6 +22,11 @@ def settle(domain: Domain, c: Completion) -> None:
     """Order the nodes, give every CPU and distance its place, and say who places the memory."""
     _placement(domain, c)
     numa = domain.cpu.numa if domain.cpu is not None else None
+    held = domain.memoryBacking.hugepages if domain.memoryBacking is not None else None
+    if held is not None and (numa is None or not numa.cell):
+        for page in held.page:
+            if page.nodeset == "0":  # a guest without nodes is one node
+                page.nodeset = None
     if numa is None:
         return
     numa.cell.sort(key=lambda cell: cell.id or 0)
@@ -99,7 +104,13 @@ def check(domain: Domain, c: Completion) -> None:
         if missing and (cells or missing != [0]):
             what = f"<hugepages> names the guest's NUMA node '{missing[0]}', which is not there"
             c.problem(page, what, "a node of <numa>", "@nodeset", code=XML_ERROR)
-    for module in domain.devices.of(MemoryDevice) if domain.devices is not None else []:
+    modules = domain.devices.of(MemoryDevice) if domain.devices is not None else []
+    room = domain.maxMemory.slots if domain.maxMemory is not None else None
+    plugged = sum(module.model in ("dimm", "nvdimm") for module in modules)
+    if room and plugged > room:
+        what = f"there are '{plugged}' memory modules, and '{room}' slots for them"
+        c.problem(domain.maxMemory, what, "as many slots as modules", "@slots")
+    for module in modules:
         node = module.target.node if module.target is not None else None
         if node is None and cells and module.model in ("dimm", "nvdimm", "virtio-mem"):
             c.problem(
