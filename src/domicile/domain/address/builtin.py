@@ -58,7 +58,12 @@ def reserve(devices: DeviceLists, buses: Buses, c: Completion, given: Given) -> 
                 root.take(0x1F, function, False)
         for device in devices.of(Controller):
             address = given(device)
-            if device.type != "sata" or device.index != 0 or address is None:
+            if device.type != "sata" or device.index != 0:
+                continue
+            if address is None:
+                if root.taken(0x1F, 2):
+                    what = "PCI address '0000:00:1f.2', where the primary SATA controller is, is used twice"
+                    c.problem(device, what, "a free slot for the other", "address")
                 continue
             if (address.bus, address.slot, address.function) != (0, 0x1F, 2):
                 what = "the primary SATA controller must be at PCI address '0:0:1f.2'"
