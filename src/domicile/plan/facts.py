@@ -33,11 +33,15 @@ class Facts:
     caps: Capabilities
     host: Host
     mapped: bool = False
+    _board: Board | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def board(self) -> Board:
         """The kind of machine: what is true of it whichever QEMU runs it."""
-        return boards.board(self.arch, self.machine)
+        found = self._board
+        if found is None:  # asked a hundred times a document
+            found = self._board = boards.board(self.arch, self.machine)
+        return found
 
     @property
     def x86(self) -> bool:

@@ -53,8 +53,9 @@ def defaults(controller: Controller, c: Completion) -> None:
             )
         else:
             hole.value, hole.unit = -(-count // 1024), "KiB"
-    unknown = [slot for slot in ("ports", "vectors") if controller.type not in _WITH[slot]]
-    omit(controller, unknown, c, "controllers of this type have no such thing", "此类控制器没有该项")
+    if controller.ports is not None or controller.vectors is not None:
+        unknown = [slot for slot in ("ports", "vectors") if controller.type not in _WITH[slot]]
+        omit(controller, unknown, c, "controllers of this type have no such thing", "此类控制器没有该项")
 
 
 # Which types of controllers say how many ports, and how many interrupt vectors, they have.

@@ -37,7 +37,8 @@ def check(devices: DeviceLists, c: Completion) -> None:
     seen: set[tuple[int, int, int]] = set()
     for device in walk(devices):
         address = device.address
-        _check_pci_only(device, c)
+        if device.rom is not None or device.acpi is not None:
+            _check_pci_only(device, c)
         if not isinstance(address, CcwAddress):
             continue
         if c.board.virtio != "ccw":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from domicile.base.errors import XML_ERROR
 from domicile.devices import BY_TAG
+from domicile.devices.controller import Controller
 from domicile.devices.parts.device import Device, SpaprVioAddress
 from domicile.domain.domain import DeviceLists
 from domicile.plan.facts import Completion
@@ -29,6 +30,8 @@ def assign(devices: DeviceLists, c: Completion) -> None:
             taken.add(device.address.reg)
     for tag, first in FIRST.items():
         for device in getattr(devices, tag, ()):
+            if isinstance(device, Controller) and device.type != "scsi":
+                continue
             if not isinstance(BY_TAG[tag].place(device, c), WantSpaprVio):
                 continue
             if isinstance(device.address, SpaprVioAddress) and device.address.reg is not None:

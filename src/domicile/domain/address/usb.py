@@ -90,8 +90,8 @@ def assign(devices: DeviceLists, c: Completion) -> None:
         if controller.type == "usb" and controller.model != "none" and controller.master is None:
             chosen = controller.ports if controller.model in _CHOSEN_PORTS else None
             buses.setdefault(controller.index or 0, Node(chosen or PORTS.get(controller.model or "", 2)))
-    _add_hubs(devices, sum(bus.ports for bus in buses.values()), len(users), c)
-    users = list(_users(devices, c))
+    if _add_hubs(devices, sum(bus.ports for bus in buses.values()), len(users), c):
+        users = list(_users(devices, c))
     for device, want in users:
         if want.hub and _given(device) is not None:
             _take(device, want, buses, c)
@@ -106,8 +106,11 @@ def assign(devices: DeviceLists, c: Completion) -> None:
 def _users(devices: DeviceLists, c: Completion) -> Iterator[tuple[Device, WantUsb]]:
     """Walk the devices that are on USB."""
     for tag in _ORDER:
+        place = BY_TAG[tag].place
         for device in getattr(devices, tag, ()):
-            want = BY_TAG[tag].place(device, c)
+            if isinstance(device, Controller) and device.type != "ccid":  # the only one that is plugged into USB itself
+                continue
+            want = place(device, c)
             if isinstance(want, WantUsb) and isinstance(device.address, UsbAddress | None):
                 yield device, want
 
@@ -125,16 +128,17 @@ def _path(port: str) -> list[int] | None:
     return [int(word) for word in words]
 
 
-def _add_hubs(devices: DeviceLists, ports: int, users: int, c: Completion) -> None:
+def _add_hubs(devices: DeviceLists, ports: int, users: int, c: Completion) -> bool:
     """Add as many hubs as the devices need; each takes one port and brings eight."""
     hubs: list[Hub] = devices.of(Hub)
     lacking = users - ports - HUB_PORTS * len(hubs)
     if lacking <= 0 or not ports:
-        return
+        return False
     for _ in range(-(-(lacking + 1) // (HUB_PORTS - 1))):
         hub = Hub(type="usb")
         hubs.append(hub)
         c.add(hub, "there are more USB devices than ports", "USB 设备多于端口")
+    return True
 
 
 def _take(device: Device, want: WantUsb, buses: dict[int, Node], c: Completion) -> None:
