@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from domicile.base.errors import XML_INVALID_SCHEMA
 from domicile.base.problem import Problem
+from domicile.devices.parts.size import count
 from domicile.schema import field as f
 from domicile.schema.scalar import PATH, Scalar
 from domicile.schema.shape import Element, element
 
-_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 _MOST = 2**64 - 1
 _SLASHES = re.compile(r"//+")
 
@@ -71,16 +71,8 @@ class Amount(Element):
 
     def count(self) -> int | None:
         """Count the bytes; None where the unit is none, or there are too many."""
-        unit = (self.unit or "b").lower()
-        if self.value is None:
-            return None
-        if unit in ("b", "bytes", "byte"):
-            return self.value
-        power = _POWERS.get(unit[0])
-        if power is None or unit[1:] not in ("", "b", "ib"):
-            return None
-        counted: int = self.value * (1000 if unit[1:] == "b" else 1024) ** power
-        return counted if counted <= _MOST else None
+        counted = count(self.value, self.unit)
+        return counted if counted is not None and counted <= _MOST else None
 
 
 def bytes_of(count: int) -> Amount:

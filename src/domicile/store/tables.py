@@ -5,6 +5,8 @@ Used by the other modules of the store. Times are microseconds since 1970 in UTC
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -36,22 +38,28 @@ domain = Table(
     Column("summary", Text, nullable=False),
 )
 
+
+def _version() -> list[Column[Any]]:
+    """Make the columns of one version of something: what it is, who made it, and its texts."""
+    words = ("author_user", "author_client", "author_command", "why")
+    return [
+        Column("n", Integer, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("at", BigInteger, nullable=False),
+        *(Column(word, Text, nullable=False) for word in words),
+        Column("parent", Integer, nullable=False),
+        Column("document", LargeBinary, nullable=False),
+    ]
+
+
 # Append-only: triggers refuse UPDATE and DELETE. `document` holds the three texts, see document.py.
 revision = Table(
     "revision",
     metadata,
     Column("id", BigKey, primary_key=True),
     Column("domain", BigKey, ForeignKey("domain.id", name="revision_domain_fk"), nullable=False),
-    Column("n", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("author_user", Text, nullable=False),
-    Column("author_client", Text, nullable=False),
-    Column("author_command", Text, nullable=False),
-    Column("why", Text, nullable=False),
-    Column("parent", Integer, nullable=False),
-    Column("document", LargeBinary, nullable=False),
+    *_version(),
 )
 
 # Projection of the head: what domains are looked up by. Always written in the definition's own transaction.
@@ -145,16 +153,7 @@ object_revision = Table(
     metadata,
     Column("id", BigKey, primary_key=True),
     Column("object", BigKey, ForeignKey("object.id", name="object_revision_fk"), nullable=False),
-    Column("n", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("author_user", Text, nullable=False),
-    Column("author_client", Text, nullable=False),
-    Column("author_command", Text, nullable=False),
-    Column("why", Text, nullable=False),
-    Column("parent", Integer, nullable=False),
-    Column("document", LargeBinary, nullable=False),
+    *_version(),
 )
 
 # What of them is active on a host; a transient one has no row in object. `facts` is the driver's own JSON.

@@ -9,6 +9,17 @@ from domicile.schema.shape import Element, element
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 
 
+def count(value: int | None, unit: str | None) -> int | None:
+    """Count the bytes of an amount in a unit; None where there is no amount, or the unit is none."""
+    word = (unit or "b").lower()
+    if value is None or word in ("b", "bytes", "byte"):
+        return value
+    power = _POWERS.get(word[0])
+    if power is None or word[1:] not in ("", "b", "ib"):
+        return None
+    return int(value * (1000 if word[1:] == "b" else 1024) ** power)
+
+
 @element("size", "容量")
 class Size(Element):
     """An amount of memory."""
@@ -21,13 +32,4 @@ class Size(Element):
 
     def count(self) -> int | None:
         """Count the bytes; None where the unit is none."""
-        unit = (self.unit or "b").lower()
-        if self.value is None:
-            return None
-        if unit in ("b", "bytes", "byte"):
-            return self.value
-        power = _POWERS.get(unit[0])
-        if power is None or unit[1:] not in ("", "b", "ib"):
-            return None
-        base = 1000 if unit[1:] == "b" else 1024
-        return int(self.value * base**power)
+        return count(self.value, self.unit)
