@@ -157,6 +157,27 @@ def test_a_network_comes_and_goes_whole(walled: Walled) -> None:
     assert walled.virsh("net-list", "--all", "--name").stdout.split() == []
 
 
+def test_the_command_line_makes_the_usual_network_on_a_free_range(walled: Walled) -> None:
+    walled.inside("ip", "addr", "add", "192.168.122.9/24", "dev", "way0")
+    assert walled.cli("network", "list").returncode == 0
+    walled.cli("network", "default")
+    assert "192.168.123.1/24" in walled.inside("ip", "addr", "show", "virbr0")
+    (found,) = json.loads(walled.cli("--json", "network", "list").stdout)
+    assert (found["name"], found["state"], found["autostart"], found["bridge"]) == (
+        "default",
+        "running",
+        True,
+        "virbr0",
+    )
+    assert "192.168.123.254" in walled.cli("network", "xml", "default").stdout
+    assert json.loads(walled.cli("--json", "network", "leases", "default").stdout) == []
+    walled.cli("network", "stop", "default")
+    assert "virbr0" not in walled.links()
+    assert json.loads(walled.cli("--json", "network", "info", "default").stdout)["state"] == "off"
+    walled.cli("network", "undefine", "default")
+    assert walled.cli("network", "start", "default", check=False).returncode == 1
+
+
 def test_what_stands_in_the_way_leaves_nothing_half_made(walled: Walled) -> None:
     before = walled.links()
     walled.net(NAT.replace("192.168.77.", "203.0.113."), start=False)

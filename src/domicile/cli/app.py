@@ -31,7 +31,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "resume": "life", "autostart": "life", "console": "console",
     },
     "past": {"history": "history", "show": "history", "diff": "history", "rollback": "history", "log": "history"},
-    "storage": {"pool": "pool", "volume": "volume", "secret": "secret"},
+    "storage": {"network": "network", "pool": "pool", "volume": "volume", "secret": "secret"},
     "help": {"doctor": "doctor", "completion": "completion"},
 }  # fmt: skip
 _MODULES = {name: module for section in COMMANDS.values() for name, module in section.items()}
