@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from domicile.service.service import Service
 
 _ADDED, _UPDATED, _RENAMED = 0, 1, 2
-
-
-def _afterwards(large: object) -> None:
-    """Keep something alive until the answer is sent: taking hundreds of elements apart is nothing a caller waits for."""
-    asyncio.get_running_loop().call_soon(id, large)
-
-
 # Source: virDomainMetadataType; the position is the number.
 _METADATA = ("description", "title", "element")
 
@@ -61,7 +54,6 @@ class Definitions:
             InvalidDocument: with all problems.
         """
         root = read.parse(xml)
-        _afterwards(root)
         emulator = root.findtext("devices/emulator")
         kind = root.find("os/type")
         arch = (kind.get("arch") if kind is not None else None) or self._service.host.arch
@@ -85,7 +77,6 @@ class Definitions:
             Conflict: name or uuid belong to another domain, or the head is not the expected one.
         """
         done = await self.complete(xml, strict=strict)
-        _afterwards(done)
         return await self._store(drafts.draft(xml, done), done, author, why, expect_head, kind)
 
     async def _store(
@@ -131,8 +122,7 @@ class Definitions:
             entry = registry.add(Entry(draft.uuid, draft.name))
         if revision.n > entry.head:
             entry.head, entry.stored = revision.n, dict(draft.summary)
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._service.texts.put, entry.uuid, revision.n, draft.completed)  # once the answer is sent
+            self._service.texts.put(entry.uuid, revision.n, draft.completed)
         return entry, created
 
     async def undefine(
