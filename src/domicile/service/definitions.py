@@ -142,7 +142,9 @@ class Definitions:
                 raise WrongState("cannot undefine transient domain")
             if entry.saved and not saved:
                 raise WrongState("Refusing to undefine while domain managed save image exists")
-            variables = launching.variables(service.domain(entry, inactive=True))
+            # Few have firmware with variables: only their documents are read.
+            named = "<nvram" in service.xml(entry, inactive=True, secrets=True)
+            variables = launching.variables(service.domain(entry, inactive=True)) if named else None
             if variables is not None and nvram is None and await asyncio.to_thread(variables.exists):
                 raise WrongState(
                     f"cannot undefine domain with nvram; say whether '{variables}' is to be removed or kept"

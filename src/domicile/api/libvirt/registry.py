@@ -48,7 +48,14 @@ class Entry:
         self.awaits = inspect.iscoroutinefunction(function)
         self.read_only, self.version = stub.read_only, stub.version
         self.withheld = stub.withheld
-        self.unpack, self.pack = stub.unpack_args, stub.pack_result
+
+    def __getattr__(self, name: str) -> Any:
+        """Take a codec of the stub when it is first wanted: most procedures are never called."""
+        if name not in ("unpack", "pack"):
+            raise AttributeError(name)
+        found = self.stub.unpack_args if name == "unpack" else self.stub.pack_result
+        setattr(self, name, found)
+        return found
 
 
 class Registry(Generic[C]):
