@@ -264,7 +264,8 @@ class Saves:
         when = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
         directory = self._service.paths.dumps
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
-        path = directory / f"{machine.id}-{machine.name.replace('/', '_')[:80]}-{when}"
+        name = f"{machine.id}-{machine.name.replace('/', '_')[:80]}-{when}"
+        path = await asyncio.to_thread(_unused, directory / name)
         async with machine.working(Operation.DUMP) as job:
             await writing(machine, str(path), job, Paused.DUMP, Running.UNPAUSED, live=True, memory=True)
             machine.note(unfinished=None)
@@ -330,3 +331,12 @@ def same_hardware(old: Domain, new: Domain) -> None:
             raise Unsupported(
                 f"{change.path}: the guest would see {now} instead of '{change.old}'; its hardware must stay as it was saved"
             )
+
+
+def _unused(path: Path) -> Path:
+    """Give a path that nothing has: a guest may crash twice within a second, and neither dump is lost."""
+    number, found = 1, path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
