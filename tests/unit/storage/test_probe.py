@@ -82,6 +82,8 @@ def test_luks_counts_what_the_guest_sees(tmp_path: Path) -> None:
     for _ in range(10):  # QEMU sometimes fails to measure how fast a virtual host is
         if subprocess.run([*words, str(tmp_path / "l"), "1M"], timeout=60).returncode == 0:
             break
+    else:
+        pytest.skip("qemu-img could not measure how fast this host is, ten times in a row")
     found = look(tmp_path / "l")
     assert (found.format, found.capacity, found.encryption) == ("luks", 1 << 20, "luks")
 
