@@ -21,6 +21,8 @@ from domicile.storage.failure import unsupported
 if TYPE_CHECKING:
     from domicile.service.service import Service
 
+# NBD, HTTP and SSH servers may give each client something of its own.
+_NAMED = frozenset({"rbd", "gluster", "iscsi", "sheepdog", "nfs"})
 _KINDS = {"file": "file", "block": "block", "dir": "dir"}
 
 
@@ -71,17 +73,29 @@ def path_of(host: Host, kind: str, source: DiskSource) -> str | None:
 
 def uses(domain: Domain, host: Host, below: Iterable[str] = ()) -> Iterator[Use]:
     """List the images of a domain with what its machine does to them; `below` are layers that headers name."""
-    written: dict[str, Use] = {}
-    for disk in disks(domain):
+    return uses_of(disks(domain), host, below)
+
+
+def uses_of(wanted: Iterable[Disk], host: Host, below: Iterable[str] = ()) -> Iterator[Use]:
+    """List the images of disks with what a machine does to them."""
+    seen: set[str] = set()
+    for disk in wanted:
         for number, (kind, source) in enumerate(sources(disk)):
             path = path_of(host, kind, source)
-            if path:
+            place = _served(source) if kind == "network" else None
+            if path or place:
                 writes = not disk.readonly and (number == 0 or source is _data(disk))
-                written[path] = Use(path, writes, bool(disk.shareable))
-    yield from written.values()
-    for path in below:
-        if path not in written:
-            yield Use(path, written=False)
+                seen.add(path or place or "")
+                yield Use(path or place or "", writes, bool(disk.shareable), place or "")
+    yield from (Use(path, written=False) for path in below if path not in seen)
+
+
+def _served(source: DiskSource) -> str | None:
+    """Say what identifies an image that a server has under one name; None where others may have others under it."""
+    if source.protocol not in _NAMED or not source.name:
+        return None
+    hosts = sorted(f"{host.name or ''}:{host.port or ''}" for host in source.host)
+    return f"{source.protocol}:{','.join(hosts)}/{source.name}"
 
 
 def _data(disk: Disk) -> DiskSource | None:

@@ -133,7 +133,7 @@ async def _plug(state: Running, device: Any) -> str:
     needs = await plugging.check_needs(state, needs, device)
     number = [each is device for each in edit.siblings(state.domain, device)].index(True)
     device.alias = edit.siblings(named, device)[number].alias
-    added = await plugging.add(state, items, needs)
+    added = await plugging.add(state, items, needs, device)
     try:
         await _finish(state, device, added.taps)
     except BaseException:

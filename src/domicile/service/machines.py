@@ -36,7 +36,7 @@ from domicile.service import (
     sealing,
 )
 from domicile.service.entry import Entry, Live
-from domicile.store.values import Author, Claim, MachineRecord
+from domicile.store.values import Author, Claim, ImageUse, MachineRecord
 
 if TYPE_CHECKING:
     from domicile.service.service import Service
@@ -147,11 +147,11 @@ class Machines:
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
         below = await asyncio.to_thread(launching.backing_files, domain, host)
         needs = [*launching.resolved(plan.needs, self.networks, service.networks), *below]
-        service.images.claim(entry.uuid, entry.name, disk_sources.uses(domain, host, [need.path for need in below]))
+        uses = disk_sources.uses(domain, host, [need.path for need in below])
+        images = await service.images.known(entry.uuid, entry.name, uses)
         try:
             items = await sealing.sealed(service, plan.domain, plan.items, directory, fresh=True)
         except BaseException:
-            service.images.release(entry.uuid)
             await asyncio.to_thread(forget, directory)
             raise
         argv = [plan.binary, *(word for option in render.command_line(items, caps.version) for word in option.words)]
@@ -171,7 +171,7 @@ class Machines:
             cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if caps.arch in ("x86_64", "i386") else None,
         )  # fmt: skip
         try:
-            claim = await service.in_store(service.store.claim, entry.uuid, self.host)
+            claim = await service.in_store(service.store.claim, entry.uuid, self.host, images)
             self.claims[entry.uuid] = claim
             machine = await start_machine(
                 spec, service.resources, self.listener(entry), self._keeper(entry, plan, caps, number)
@@ -195,7 +195,6 @@ class Machines:
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
         service.registry.stop(entry)
-        service.images.release(entry.uuid)
         entry.live, entry.machine = None, None
         entry.state, entry.reason = State.SHUTOFF, Shutoff.FAILED
         await self.release(entry.uuid)
@@ -227,7 +226,7 @@ class Machines:
 
         return keep
 
-    async def _put(self, entry: Entry, record: Record, xml: str) -> None:
+    async def _put(self, entry: Entry, record: Record, xml: str, images: list[ImageUse] | None = None) -> None:
         known = entry.live
         facts = {
             "record": record.to_json().decode(),
@@ -239,16 +238,20 @@ class Machines:
             live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
             facts=facts, host=self.host,
         )  # fmt: skip
-        await self._service.in_store(self._service.store.put_machine, stored)
+        await self._service.in_store(self._service.store.put_machine, stored, images)
 
     async def keep(self, entry: Entry) -> None:
         """Store a running machine's document again after it was changed."""
         if entry.machine is not None and entry.live is not None:
-            await self.claim_images(entry)
-            await self._put(entry, entry.machine.record(), entry.live.xml)
+            await self._put(entry, entry.machine.record(), entry.live.xml, await self._images(entry))
 
     async def claim_images(self, entry: Entry) -> None:
         """Note which images a running machine has now."""
+        images, service = await self._images(entry), self._service
+        await service.in_store(service.store.put_images, entry.uuid, self.host, images)
+
+    async def _images(self, entry: Entry) -> list[ImageUse]:
+        """List the images that a running machine has."""
         service = self._service
         assert entry.live is not None
         domain = document.read_stored(entry.live.xml)
@@ -262,7 +265,7 @@ class Machines:
         except DomicileError as error:
             log.warning("not all images are known", domain=entry.name, reason=error.message)
             below = []
-        service.images.claim(entry.uuid, entry.name, disk_sources.uses(domain, host, below), check=False)
+        return await service.images.known(entry.uuid, entry.name, disk_sources.uses(domain, host, below))
 
     def _show(self, entry: Entry, plan: Plan, caps: Capabilities, machine: Machine) -> None:
         if entry.live is None:
@@ -308,7 +311,6 @@ class Machines:
     def ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
-        self._service.images.release(entry.uuid)
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)
@@ -323,9 +325,11 @@ class Machines:
         entry.ending = None
 
     async def release(self, uuid: str) -> None:
-        """Give up the claim to run a domain."""
+        """Give up the claim to run a domain, and its images."""
         claim = self.claims.pop(uuid, None)
-        if claim is not None:
+        if claim is None:
+            await self._service.images.release(uuid)
+        else:
             await self._service.in_store(self._service.store.release, claim)
 
     # Commands.

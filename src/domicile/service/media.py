@@ -71,7 +71,7 @@ async def change(state: Running, found: Disk, wanted: Disk, *, force: bool) -> N
         nodes = [item for item in items if isinstance(item, Structured) and item.flag == "blockdev"]
         top, keep = str(nodes[-1].props["node-name"]), {str(node.props["node-name"]) for node in nodes}
     needs = await plugging.check_needs(state, needs, new)
-    added = await plugging.add(state, items, needs)
+    added = await plugging.add(state, items, needs, new)
     before = await _inside(state, name)
     try:
         await _exchanged(state, name, top, force=force)

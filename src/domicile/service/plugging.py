@@ -75,7 +75,6 @@ def wishes(state: Running, devices: list[Element]) -> tuple[Domain, list[Item], 
     paths = {id(element): path for path, element in tree.places(state.domain)}
     origins = {paths[id(device)] for device in devices}
     host = disk_sources.host_for(state.service, state.domain)
-    state.service.images.check(state.machine.uuid, disk_sources.uses(state.domain, host))
     plan = plan_domain(state.domain, state.caps, host, number=state.machine.id)
     items = [item for item in plan.items if item.origin in origins]
     needs = [need for need in plan.needs if need.origin in origins]
@@ -98,12 +97,18 @@ async def check_needs(state: Running, needs: list[Need], device: Element) -> lis
     return found
 
 
-async def add(state: Running, items: list[Item], needs: list[Need]) -> Added:
-    """Add what a plan asks for; all of it, or nothing stays. Raises: HostFailure, QemuRefused."""
+async def add(state: Running, items: list[Item], needs: list[Need], device: Element) -> Added:
+    """Add what a plan asks for a device; all of it, or nothing stays. Raises: HostFailure, QemuRefused, ImageInUse."""
     machine, added = state.machine, Added(state.machine)
     directory = Path(machine.record().directory)
     items = await sealing.sealed(state.service, state.domain, items, directory, fresh=False)
-    given = await asyncio.to_thread(state.service.resources.add, machine.uuid, needs)
+    if isinstance(device, Disk):
+        await _take_images(state, added, device, needs)
+    try:
+        given = await asyncio.to_thread(state.service.resources.add, machine.uuid, needs)
+    except BaseException:
+        await added.take_back()
+        raise
     try:
         added.taps = dict(given.taps)
         names = await _hand_over(machine, added, given.opened)
@@ -116,6 +121,14 @@ async def add(state: Running, items: list[Item], needs: list[Need]) -> Added:
         given.hand_over()
     machine.note(taps={**machine.taps, **given.taps}, lent=given.lent)
     return added
+
+
+async def _take_images(state: Running, added: Added, disk: Disk, needs: list[Need]) -> None:
+    """Take a disk's images before QEMU opens them; a change that is taken back leaves those that were stored last."""
+    host = disk_sources.host_of(state.service, [disk])
+    below = [need.path for need in needs if isinstance(need, File)]
+    await state.service.images.take(state.machine.uuid, state.entry.name, disk_sources.uses_of([disk], host, below))
+    added.steps.append(Step("claim of images", lambda: state.service.machines.claim_images(state.entry)))
 
 
 async def _hand_over(machine: Machine, added: Added, opened: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:

@@ -54,6 +54,7 @@ class Takeover:
         for pid in await asyncio.to_thread(finding.end_unrecorded, service.paths.machines):
             log.warning("ended a QEMU that was launched but never recorded", pid=pid)
         await asyncio.gather(*(self._take_over(record, known) for record, known in found.values()))
+        await service.images.sweep(entry.uuid for entry in service.registry if entry.machine is not None)
         for uuid in [u for u in self._service.machines.claims if u not in found]:
             await self._service.machines.release(uuid)
 

@@ -155,23 +155,21 @@ class Volumes:
     # Changing.
 
     @asynccontextmanager
-    async def _changing(self, pool: Object[Pool], name: str) -> AsyncIterator[Volume]:
-        """Hold a volume that nobody uses. Raises: WrongState, NotFound."""
+    async def _changing(self, pool: Object[Pool], name: str, verb: str) -> AsyncIterator[Volume]:
+        """Hold a volume that nobody uses, on any host. Raises: WrongState, NotFound."""
         volume = self.named(pool, name)
         held = self._pools.held(pool)
         if held.used.get(name):
             raise wrong_state(f"volume '{name}' is still in use.")
         if name in held.names:
             raise wrong_state(f"volume '{name}' is still being allocated.")
-        holders = await asyncio.to_thread(self._service.images.holders, volume.path)
-        if holders:
-            raise wrong_state(f"volume '{name}' is still in use by the running domain '{holders[0]}'")
         with held.use(name):
-            yield volume
+            async with self._service.images.work(verb, name, volume.path):
+                yield volume
 
     async def delete(self, pool: Object[Pool], name: str, author: Author, *, zeroed: bool = False) -> None:
         """Remove a volume; `zeroed` overwrites it first. Raises: WrongState, NotFound, HostFailure."""
-        async with self._changing(pool, name) as volume:
+        async with self._changing(pool, name, "vol-delete") as volume:
             if zeroed and volume.type in ("file", "block"):
                 await asyncio.to_thread(files.wipe, volume.path)
             await self._pools.driver(pool).remove(pool.document, volume)
@@ -183,7 +181,7 @@ class Volumes:
         self, pool: Object[Pool], name: str, size: int, author: Author, *, delta: bool, shrink: bool, taken: bool
     ) -> None:
         """Give a volume another size. Raises: InvalidRequest, Conflict, WrongState, HostFailure."""
-        async with self._changing(pool, name) as volume:
+        async with self._changing(pool, name, "vol-resize") as volume:
             driver = self._pools.driver(pool)
             capacity, allocation, _ = (await driver.renew(pool.document, volume)).amounts()
             wanted = size
@@ -208,7 +206,7 @@ class Volumes:
         if not 0 <= algorithm < len(ALGORITHMS):
             raise invalid(f"wiping algorithm {algorithm} not supported")
         chosen = ALGORITHMS[algorithm]
-        async with self._changing(pool, name) as volume:
+        async with self._changing(pool, name, "vol-wipe") as volume:
             if chosen == "trim":
                 raise unsupported("'trim' algorithm not supported", ARGUMENT_UNSUPPORTED)
             if volume.type not in ("file", "block"):
@@ -242,7 +240,7 @@ class Volumes:
     @asynccontextmanager
     async def writing(self, pool: Object[Pool], name: str, author: Author) -> AsyncIterator[int]:
         """Open a volume to be written; it is measured again afterwards. Raises: WrongState, NotFound, HostFailure."""
-        async with self._changing(pool, name) as volume:
+        async with self._changing(pool, name, "vol-upload") as volume:
             fd = await asyncio.to_thread(_open, volume.path, os.O_RDWR)
             try:
                 yield fd

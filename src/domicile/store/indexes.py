@@ -40,6 +40,8 @@ Index(
     postgresql_where=text("undefined_at IS NULL"),
 )
 Index("object_revision_object_n", tables.object_revision.c.object, tables.object_revision.c.n, unique=True)
+Index("image_use_image", tables.image_use.c.image)
+Index("image_use_host", tables.image_use.c.host)
 Index("fact_kind_value", tables.fact.c.kind, tables.fact.c.value)
 Index("leaf_pair_path_number", tables.leaf_pair.c.path_id, tables.leaf_pair.c.number)
 Index("action_uuid", tables.action.c.uuid, tables.action.c.id)

@@ -9,7 +9,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from domicile.store import actions, claims, document, leaf_index, machines, objects, projections, revisions, schema
+from domicile.store import (
+    actions,
+    claims,
+    document,
+    images,
+    leaf_index,
+    machines,
+    objects,
+    projections,
+    revisions,
+    schema,
+)
 from domicile.store import facts as fact_index
 from domicile.store.engine import Database
 from domicile.store.values import (
@@ -20,6 +31,7 @@ from domicile.store.values import (
     Draft,
     Fact,
     Head,
+    ImageUse,
     Kind,
     MachineRecord,
     Match,
@@ -161,10 +173,12 @@ class Store:
 
     # Machines.
 
-    def put_machine(self, record: MachineRecord) -> None:
-        """Store what finds a running machine again, in place of what was stored."""
+    def put_machine(self, record: MachineRecord, uses: Sequence[ImageUse] | None = None) -> None:
+        """Store what finds a running machine again, in place of what was stored; so with its images, where they are given."""
         with self._database.write() as connection:
             machines.put(connection, record)
+            if uses is not None:
+                images.put(connection, record.uuid, record.host, uses)
 
     def observe_machine(self, uuid: str, state: int, reason: int) -> None:
         """Note the state a machine was last seen in. Raises: NotFound."""
@@ -232,14 +246,17 @@ class Store:
         with self._database.write() as connection:
             claims.register_host(connection, name)
 
-    def claim(self, uuid: str, host: str) -> Claim:
-        """Take the right to run a domain. Raises: Conflict where it is held."""
+    def claim(self, uuid: str, host: str, uses: Sequence[ImageUse] = ()) -> Claim:
+        """Take the right to run a domain, and its images. Raises: Conflict where it is held, ImageInUse where one is."""
         with self._database.write() as connection:
-            return claims.take(connection, uuid, host)
+            claim = claims.take(connection, uuid, host)
+            images.take(connection, uses)
+            return claim
 
     def release(self, held: Claim) -> bool:
-        """Give a claim back; False where it changed hands meanwhile."""
+        """Give a claim back, with the images; False where it changed hands meanwhile."""
         with self._database.write() as connection:
+            images.drop(connection, held.uuid, held.host)
             return claims.release(connection, held)
 
     def claim_of(self, uuid: str) -> Claim | None:
@@ -251,6 +268,33 @@ class Store:
         """Return all claims of a host; its daemon asks after a restart."""
         with self._database.read() as connection:
             return claims.held_by(connection, host)
+
+    # Images in use.
+
+    def take_images(self, uses: Sequence[ImageUse]) -> None:
+        """Note further images of one holder. Raises: ImageInUse where another writes, or would be written beside."""
+        with self._database.write() as connection:
+            images.take(connection, uses)
+
+    def put_images(self, holder: str, host: str, uses: Sequence[ImageUse]) -> None:
+        """Note all images of one holder, whoever else has them: it runs with them already."""
+        with self._database.write() as connection:
+            images.put(connection, holder, host, uses)
+
+    def drop_images(self, holder: str, host: str) -> None:
+        """Forget all images of one holder."""
+        with self._database.write() as connection:
+            images.drop(connection, holder, host)
+
+    def sweep_images(self, host: str, keep: Sequence[str]) -> int:
+        """Forget what a host's holders had, but for those to be kept; return how many images that were."""
+        with self._database.write() as connection:
+            return images.sweep(connection, host, keep)
+
+    def images_in_use(self, identities: Sequence[str]) -> list[ImageUse]:
+        """Say who has images, by what identifies them."""
+        with self._database.read() as connection:
+            return images.of_images(connection, identities)
 
     # The action log.
 

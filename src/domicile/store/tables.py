@@ -133,6 +133,19 @@ claim = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+# The images that running machines and works on volumes have: `image` identifies one on all hosts that reach it.
+image_use = Table(
+    "image_use",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("host", Text, primary_key=True),
+    Column("image", Text, primary_key=True),
+    *(Column(word, Text, nullable=False) for word in ("host_name", "name", "work", "path")),
+    Column("written", Boolean, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 # Networks, storage pools, secrets, filters: definitions of other kinds, `kind` is libvirt's element name.
 object_ = Table(
     "object",

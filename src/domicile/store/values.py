@@ -172,3 +172,25 @@ class Claim(NamedTuple):
     uuid: str
     host: str
     generation: int
+
+
+class ImageUse(NamedTuple):
+    """One image that a holder has: a running domain, or a work on a volume (`work` names it then).
+
+    `image` is what identifies it, the same on every host that reaches it; `path` is what people call it there.
+    """
+
+    image: str
+    holder: str
+    host: str
+    host_name: str
+    name: str
+    work: str
+    path: str
+    written: bool
+    shared: bool
+
+    @property
+    def who(self) -> str:
+        """Say who has it."""
+        return f"{self.work} of volume '{self.name}'" if self.work else f"the running domain '{self.name}'"
