@@ -26,13 +26,14 @@ def emulator(case: Path) -> str | None:
 
 
 CASES = sorted(
-    path.parent for path in (PROJECT / "tests/golden").glob("*/*/in.xml") if emulator(path.parent) is not None
+    path.parent for path in (PROJECT / "tests/golden").glob("*/*/out.xml") if emulator(path.parent) is not None
 )
 # What QEMU says where it was built without a device, or where the host lacks what the device stands on.
 LACKS = (
     "is not a valid device model name", "not compiled", "requires accel=kvm", "Could not open '/dev/", "failed to open /dev/", "egl: ",
     "cannot open device", "unable to map backing store", "No such device", "render node", "DMA_BUF", "x11 not available",
     "Could not init `", "failed to initialize vcard", "Failed to connect", "Failed to bind socket", "binding socket to", "locking memory failed", "Failed to resolve",
+    "do you want to install qemu-", "failed to connect to DBus", "kernel doesn't allow",
 )  # fmt: skip
 
 

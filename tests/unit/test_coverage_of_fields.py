@@ -17,8 +17,6 @@ from domicile.schema.field import Field
 from domicile.schema.shape import Element, Variant
 
 TESTS = Path(__file__).resolve().parents[1]
-#: Fields that no golden shows yet, one a line; it only shrinks.
-ALLOWED = Path(__file__).with_name("fields-without-golden.txt")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -53,7 +51,7 @@ def fields() -> Iterator[tuple[str, Field]]:
 
 
 def exercised() -> set[str]:
-    """Collect the fields that stand in any golden, before or after completion."""
+    """Collect the fields that stand in any golden, before or after completion; also in those that are refused."""
     found: set[str] = set()
     for path in (TESTS / "golden").glob("*/*/*.xml"):
         domain, _ = document.read(re.sub(r"<!-- ignored.*", "", path.read_text()))
@@ -95,9 +93,5 @@ def test_no_element_declares_a_name_twice() -> None:
 def test_every_field_stands_in_a_golden() -> None:
     declared = {name for name, _ in fields()}
     shown = exercised()
-    allowed = set(ALLOWED.read_text().split())
-    missing = sorted(declared - shown - allowed)
+    missing = sorted(declared - shown)
     assert not missing, f"{len(missing)} fields stand in no golden (add them to one): {' '.join(missing)}"
-    done = sorted(allowed & shown | allowed - declared)
-    assert not done, f"take these off {ALLOWED.name}, they stand in a golden now or are gone: {' '.join(done)}"
-    print(f"{len(declared & shown)} of {len(declared)} declared fields stand in a golden")

@@ -124,6 +124,9 @@ def check(audio: Audio, c: Completion) -> None:
             c.problem(audio, f"element 'audio' has no attribute '{slot}'", accepted, f"@{slot}")
     if audio.type == "dbus" and not c.caps.has_schema("query-display-options/ret-type/type/^dbus"):
         c.problem(audio, "audio of type 'dbus' does not exist in this emulator", "none, spice, …", "@type")
+    # QEMU tells of its sound systems since the release that knows PipeWire; whether it was built in, only a start shows.
+    if audio.type == "pipewire" and not c.caps.has_command("query-audiodevs"):
+        c.problem(audio, "audio of type 'pipewire' does not exist in this emulator", "none, spice, …", "@type")
     for side in (audio.input, audio.output):
         if side is None:
             continue
@@ -165,6 +168,7 @@ def environment(audio: Audio) -> dict[str, str]:
     """Say which variables QEMU's environment needs for this backend."""
     if audio.type == "sdl" and audio.driver is not None:
         return {"SDL_AUDIODRIVER": audio.driver}
+    # QEMU tells of its sound systems since the release that knows PipeWire; whether it was built in, only a start shows.
     if audio.type == "pipewire" and audio.runtimeDir is not None:
         return {"PIPEWIRE_RUNTIME_DIR": audio.runtimeDir}
     return {}

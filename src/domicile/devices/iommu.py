@@ -60,6 +60,13 @@ def check(iommu: Iommu, c: Completion) -> None:
         and any(getattr(driver, fd.slot) is not None for fd in driver.shape.fields)
     ):
         c.problem(driver, f"IOMMU model '{model}' has no options", "no <driver>")
+    elif (
+        driver is not None
+        and driver.dma_translation is not None
+        and not c.caps.has_property("intel-iommu", "dma-translation")
+    ):
+        message = "this QEMU knows no 'dma_translation' of an IOMMU"
+        c.problem(driver, message, "no dma_translation", "@dma_translation")
     elif driver is not None and driver.eim and not driver.intremap:
         c.problem(driver, "IOMMU option 'eim' needs 'intremap'", "intremap='on'", "@eim")
     if iommu.address is not None and not (model == "virtio" and isinstance(iommu.address, PciAddress)):

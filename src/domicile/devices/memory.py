@@ -178,6 +178,12 @@ def check(memory: MemoryDevice, c: Completion) -> None:
         )
     if label is not None and (label.value or 0) < 128:
         c.problem(label, f"the NVDIMM's 'label' has {label.value} KiB", "128 KiB or more")
+    if target.dynamicMemslots and not any(
+        c.caps.has_property(f"virtio-mem-{bus}", "dynamic-memslots") for bus in ("pci", "ccw")
+    ):
+        c.problem(
+            target, "this QEMU knows no 'dynamicMemslots' of virtio-mem", "dynamicMemslots='no'", "@dynamicMemslots"
+        )
     if model == "virtio-mem":
         _check_blocks(target, target.size.value, c)
 

@@ -13,7 +13,7 @@ from domicile.base.errors import NO_NAME, XML_INVALID_SCHEMA, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
-from domicile.domain import document
+from domicile.domain import document, namespace
 from domicile.domain.address import ccw, drive, mmio, pci, serial, spapr, usb, zpci
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.report import Entry
@@ -197,6 +197,7 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     ccw.check(lists, c)
     zpci.check(lists, c)
     labels.check(domain, c)
+    namespace.check(domain, c)
     usb.check(lists, c)
     unplanned.tell(domain, c)
     if anyway or not c.found:

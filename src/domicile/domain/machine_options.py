@@ -190,26 +190,8 @@ def _boot(domain: Domain) -> Iterator[tuple[str, Any]]:
     yield "strict", True
 
 
-def own_words(domain: Domain) -> Iterator[Item]:
-    """Yield the arguments that the owner adds by hand."""
-    if domain.qemu_commandline is not None:
-        for node in domain.qemu_commandline:
-            if isinstance(node.tag, str) and node.tag.endswith("}arg") and node.get("value") is not None:
-                yield Option(node.get("value"), None, origin="qemu:commandline")
-
-
 def core_dumps(domain: Domain) -> Iterator[Item]:
     """Yield the device by which a crashed guest's kernel is found in a dump."""
     wanted = domain.features.vmcoreinfo if domain.features is not None else None
     if wanted is not None and wanted.state is not False:
         yield Structured("device", {"driver": "vmcoreinfo"}, origin="features/vmcoreinfo")
-
-
-def own_variables(domain: Domain) -> dict[str, str]:
-    """Give the environment variables of QEMU: the time zone of its clock, and what the owner adds by hand."""
-    found = {}
-    if domain.clock is not None and domain.clock.offset == "timezone" and domain.clock.timezone:
-        found["TZ"] = domain.clock.timezone
-    nodes = domain.qemu_commandline if domain.qemu_commandline is not None else ()
-    variables = [n for n in nodes if isinstance(n.tag, str) and n.tag.endswith("}env")]
-    return found | {n.get("name"): n.get("value", "") for n in variables if n.get("name")}

@@ -15,7 +15,7 @@ from domicile.devices.disk.plan import throttle_group
 from domicile.devices.interface import Interface, plan_hostdev
 from domicile.devices.parts.device import Device, DriveAddress
 from domicile.devices.redirdev import filter_words
-from domicile.domain import aliases, flash, machine_options
+from domicile.domain import aliases, flash, machine_options, namespace
 from domicile.domain.address import zpci
 from domicile.domain.domain import DeviceLists, Domain
 from domicile.domain.options import memory
@@ -60,7 +60,10 @@ def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int =
     needs: list[Need] = []
     once: set[Option] = set()
     helpers: set[str] = set()
-    for wish in _wishes(named, devices, p):
+    wishes = _wishes(named, devices, p)
+    if named.qemu_override is not None:
+        wishes = namespace.overridden(named, wishes)
+    for wish in wishes:
         if isinstance(wish, Need):
             needs.append(wish)
         elif isinstance(wish, Option) and wish.flag == "-watchdog-action":
@@ -80,6 +83,7 @@ def plan_domain(domain: Domain, caps: Capabilities, host: Host, *, number: int =
 
 def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item | Need]:
     yield Keyed("-name", (("guest", domain.name), ("debug-threads", True)), origin="name")
+    yield from namespace.deprecation(domain)
     yield Option("-S")
     yield from flash.wishes(domain, p)
     yield from machine_options.options(domain, p)
@@ -110,7 +114,7 @@ def _wishes(domain: Domain, devices: DeviceLists, p: Planning) -> Iterator[Item 
         if tag == "panic":
             yield from machine_options.core_dumps(domain)
         yield from _family(tag, getattr(devices, tag, ()), p)
-    yield from machine_options.own_words(domain)
+    yield from namespace.arguments(domain)
     if p.host.settings.sandbox:
         deny = tuple((word, "deny") for word in ("obsolete", "elevateprivileges", "spawn", "resourcecontrol"))
         yield Keyed("-sandbox", (("", "on"), *deny))

@@ -9,10 +9,9 @@ import structlog
 
 from domicile.base import tasks
 from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
-from domicile.domain import document, live
+from domicile.domain import document, live, namespace
 from domicile.domain.cpus import choose, verify
 from domicile.domain.domain import Domain
-from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import Plan, plan_domain
 from domicile.domain.rules import unplanned
 from domicile.host import cgroup, inspect
@@ -166,7 +165,7 @@ class Machines:
         spec = MachineSpec(
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
-            env=launching.environment(service.paths.machines) | own_variables(domain), commands=render.commands(plan.items),
+            env=launching.environment(service.paths.machines) | namespace.variables(domain), commands=render.commands(plan.items),
             incoming=incoming, autodestroy=autodestroy, dumper=service.saves.dump_crashed,
             cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if caps.arch in ("x86_64", "i386") else None,
         )  # fmt: skip

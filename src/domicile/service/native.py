@@ -7,8 +7,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from domicile.base.errors import InvalidRequest
+from domicile.domain import namespace
 from domicile.domain.domain import Domain
-from domicile.domain.machine_options import own_variables
 from domicile.domain.plan import plan_domain
 from domicile.qemu import render
 from domicile.service import disk_sources, launching
@@ -40,7 +40,7 @@ class Native:
         service = self._service
         caps = await service.machines.capabilities(domain)
         plan = plan_domain(domain, caps, disk_sources.host_for(service, domain))
-        env = launching.environment(service.paths.machines) | own_variables(domain)
+        env = launching.environment(service.paths.machines) | namespace.variables(domain)
         words = [f"{name}={shlex.quote(value)}" for name, value in env.items()] + [shlex.quote(plan.binary)]
         lines = (_for_people(list(option.words)) for option in render.command_line(plan.items, caps.version))
         return " ".join([*words, *(shlex.quote(word) for line in lines for word in line)]) + "\n"

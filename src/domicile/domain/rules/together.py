@@ -18,6 +18,7 @@ from domicile.devices.interface import Interface
 from domicile.devices.iommu import Iommu
 from domicile.devices.parts import threads as mapped
 from domicile.devices.parts.chardev import wants_spice
+from domicile.devices.parts.device import UnassignedAddress
 from domicile.devices.smartcard import Smartcard
 from domicile.devices.sound import Sound
 from domicile.domain.domain import Domain
@@ -53,6 +54,10 @@ def check(domain: Domain, c: Completion) -> None:
         for backend in devices.of(audio.Audio):
             if backend.type == "spice":
                 c.problem(backend, "audio of type 'spice' needs a display of type 'spice'", "type='none'", "@type")
+    for device in devices.every():
+        if isinstance(device.address, UnassignedAddress) and not isinstance(device, hostdev.Hostdev):
+            message = f"<{device.shape.tag}> has an address of type 'unassigned', which only host devices have"
+            c.problem(device.address, message, "another type, or no <address>", "@type")
     _disks(domain, c)
     numa = domain.cpu.numa if domain.cpu is not None else None
     pci_checks.check_together(devices.of(Controller), len(numa.cell) if numa is not None else 0, c)

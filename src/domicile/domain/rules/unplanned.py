@@ -30,7 +30,7 @@ class Gap:
     refused: bool
 
 
-_TUNING = ("resource", "perf", "seclabel")
+_TUNING = ("resource", "perf", "seclabel", "qemu_capabilities")
 _INTERFACE = ("port", "script", "downscript", "coalesce", "guest")
 
 
@@ -38,7 +38,7 @@ def gaps(domain: Domain) -> Iterator[Gap]:
     """List everything a document says that would not be carried out."""
     for slot in _TUNING:
         if getattr(domain, slot) not in (None, []):
-            yield Gap(domain, slot, f"<{slot}>", False)
+            yield Gap(domain, slot, f"<{slot.replace('_', ':')}>", False)
     files = [
         name
         for name in ("dhCert", "session")
