@@ -32,10 +32,11 @@ from domicile.service import (
     live_cpus,
     live_net,
     live_tuning,
+    runs,
     sealing,
 )
 from domicile.service.entry import Entry, Live
-from domicile.store.values import Author, Claim, ImageUse, MachineRecord
+from domicile.store.values import Action, Author, Claim, ImageUse, MachineRecord
 
 if TYPE_CHECKING:
     from domicile.service.service import Service
@@ -189,7 +190,7 @@ class Machines:
             await machine.end(Shutoff.FAILED)
             raise
         verb = "start" if incoming is None else "restore"
-        tasks.spawn(f"log of {entry.name}", service.log(verb, author, entry, revision=revision, pid=machine.pid))
+        tasks.spawn(f"log of {entry.name}", runs.begun(service, verb, author, entry, revision, machine.pid))
 
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
@@ -313,12 +314,13 @@ class Machines:
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)
+        ended = runs.end_of(self._service, entry)
         entry.machine, entry.live = None, None
-        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry))
+        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry, ended))
 
-    async def _forget(self, entry: Entry) -> None:
+    async def _forget(self, entry: Entry, ended: Action) -> None:
         service = self._service
-        await service.in_store(service.store.drop_machine, entry.uuid)
+        await runs.over(service, ended)
         await asyncio.to_thread(cgroup.forget, entry.uuid)
         await self.release(entry.uuid)
         entry.ending = None

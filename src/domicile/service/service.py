@@ -30,6 +30,7 @@ from domicile.service.images_in_use import ImagesInUse
 from domicile.service.machines import Machines
 from domicile.service.native import Native
 from domicile.service.networks import Networks
+from domicile.service.past import Past
 from domicile.service.paths import Paths
 from domicile.service.pools import Pools
 from domicile.service.registry import Registry
@@ -88,7 +89,7 @@ class Service:
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.networks = Networks(store, self.in_store, paths.networks)
         self.secrets, self.pools, self.images = Secrets(self), Pools(self), ImagesInUse(self)
-        self.volumes = Volumes(self)
+        self.volumes, self.past = Volumes(self), Past(self)
         self.definitions, self.machines, self.changes = definitions, machines, Changes(self)
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback

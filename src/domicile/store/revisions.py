@@ -53,7 +53,9 @@ _MOVE_HEAD = (
 _MOVE_HEAD_AND_SUMMARY = _MOVE_HEAD.values(summary=bindparam("summary"))
 _UNDEFINE = _MOVE_HEAD.values(autostart=False)
 _REVISIONS = select(revision, domain.c.uuid.label("domain_uuid")).join_from(revision, domain)
-_HISTORY = _REVISIONS.where(revision.c.domain == bindparam("domain_")).order_by(revision.c.n)
+_HISTORY = _REVISIONS.where(revision.c.domain == bindparam("domain_"), revision.c.n >= bindparam("since_")).order_by(
+    revision.c.n
+)
 _ONE = _REVISIONS.where(revision.c.domain == bindparam("domain_"), revision.c.n == bindparam("n_"))
 _HEAD_DOCUMENT = (
     select(revision.c.document)
@@ -129,7 +131,7 @@ def undelete(connection: Connection, key: str, author: Author, why: str) -> Revi
         .order_by(revision.c.n.desc())
         .limit(1)
     )
-    old = _revision(connection.execute(last).one())
+    old = from_row(connection.execute(last).one())
     made = replace(
         old,
         n=row.head + 1,
@@ -144,10 +146,10 @@ def undelete(connection: Connection, key: str, author: Author, why: str) -> Revi
     return made
 
 
-def history(connection: Connection, key: str) -> list[Revision]:
-    """Return all revisions, the first one first, of a defined or undefined domain. Raises: NotFound."""
+def history(connection: Connection, key: str, since: int = 0) -> list[Revision]:
+    """Return all revisions from `since` on, the first one first, of a defined or undefined domain. Raises: NotFound."""
     row = any_row(connection, key)
-    return [_revision(found) for found in connection.execute(_HISTORY, {"domain_": row.id})]
+    return [from_row(found) for found in connection.execute(_HISTORY, {"domain_": row.id, "since_": since})]
 
 
 def one(connection: Connection, key: str, n: int) -> Revision:
@@ -156,7 +158,7 @@ def one(connection: Connection, key: str, n: int) -> Revision:
     found = connection.execute(_ONE, {"domain_": row.id, "n_": n}).first()
     if found is None:
         raise NotFound(f"the domain '{row.name}' ({row.uuid}) has no revision {n} (accepted: 1 to {row.head})")
-    return _revision(found)
+    return from_row(found)
 
 
 def heads(connection: Connection) -> list[Head]:
@@ -273,7 +275,8 @@ def _append(connection: Connection, domain_id: int, made: Revision) -> None:
     )
 
 
-def _revision(row: Any) -> Revision:
+def from_row(row: Any) -> Revision:
+    """Make a revision of a row that has its domain's uuid as `domain_uuid`."""
     return Revision(
         uuid=row.domain_uuid,
         name=row.name,

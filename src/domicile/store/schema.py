@@ -11,7 +11,7 @@ from domicile.base.errors import HostFailure
 from domicile.store.engine import Database
 
 # The newest file in migrations/versions (a test holds both to be equal).
-VERSION = "0003"
+VERSION = "0004"
 # An arbitrary number: daemons that upgrade one PostgreSQL at once wait for each other on it.
 _UPGRADE_LOCK = 0x444F4D49
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self
 
 from domicile.store import (
@@ -17,6 +18,7 @@ from domicile.store import (
     leaf_index,
     machines,
     objects,
+    past,
     projections,
     revisions,
     schema,
@@ -35,6 +37,7 @@ from domicile.store.values import (
     Kind,
     MachineRecord,
     Match,
+    Moment,
     ObjectHead,
     Op,
     Revision,
@@ -113,10 +116,15 @@ class Store:
         with self._database.read() as connection:
             return revisions.head(connection, key)
 
-    def history(self, key: str) -> list[Revision]:
-        """Return all revisions of a domain, defined or not, the first one first. Raises: NotFound."""
+    def history(self, key: str, since: int = 0) -> list[Revision]:
+        """Return all revisions of a domain from `since` on, defined or not, the first one first. Raises: NotFound."""
         with self._database.read() as connection:
-            return revisions.history(connection, key)
+            return revisions.history(connection, key, since)
+
+    def at(self, moment: datetime, uuid: str | None = None) -> list[Moment]:
+        """Say what was defined and what ran at a moment, of all domains or of one."""
+        with self._database.read() as connection:
+            return past.at(connection, moment, uuid)
 
     def revision(self, key: str, n: int) -> Revision:
         """Return one revision of a domain, defined or not. Raises: NotFound."""
@@ -190,10 +198,12 @@ class Store:
         with self._database.read() as connection:
             return machines.everyone(connection, host)
 
-    def drop_machine(self, uuid: str) -> None:
-        """Forget a machine that no longer runs."""
+    def drop_machine(self, uuid: str, ended: Action | None = None) -> None:
+        """Forget a machine that no longer runs; how it `ended` goes into the log."""
         with self._database.write() as connection:
             machines.drop(connection, uuid)
+            if ended is not None:
+                actions.log(connection, [ended])
 
     # Networks, storage pools, secrets, filters: `kind` is libvirt's element name.
 

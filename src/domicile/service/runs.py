@@ -1,0 +1,44 @@
+"""The beginning and the end of each run in the action log, so that what ran at any moment is known. Called by machines.
+
+Who asked for it is logged with what was asked (`destroy`, `shutdown`); an end is logged whoever caused it, the guest as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from domicile.runtime.states import Shutoff, State
+from domicile.store.values import Action, Author
+
+if TYPE_CHECKING:
+    from domicile.service.entry import Entry
+    from domicile.service.service import Service
+
+#: By whom a machine ended, where it was not the daemon at somebody's word.
+_CAUSES = {Shutoff.SHUTDOWN: "guest", Shutoff.CRASHED: "guest", Shutoff.FAILED: "qemu"}
+
+
+async def begun(service: Service, verb: str, author: Author, entry: Entry, revision: int, pid: int) -> None:
+    """Write down that a machine runs: since when, by whose word, of which revision, on which host."""
+    await service.log(verb, author, entry, revision=revision, pid=pid, host=service.machines.host)
+
+
+def end_of(service: Service, entry: Entry) -> Action:
+    """Describe the end of a run that is shown in the entry already."""
+    why = Shutoff(entry.reason) if entry.state == State.SHUTOFF else Shutoff.CRASHED
+    detail = {
+        "reason": why.name.lower(),
+        "revision": entry.live.revision if entry.live is not None else 0,
+        "host": service.machines.host,
+    }
+    return Action("end", Author(client=_CAUSES.get(why, "")), entry.uuid, entry.name, detail=detail)
+
+
+async def over(service: Service, ended: Action) -> None:
+    """Forget a machine in the store and write down its end; one that another host has the claim of runs on there."""
+    if ended.detail["reason"] == Shutoff.MIGRATED.name.lower():
+        claim = await service.in_store(service.store.claim_of, ended.uuid)
+        if claim is not None and claim.host != service.machines.host:
+            ended = replace(ended, verb="leave")
+    await service.in_store(service.store.drop_machine, ended.uuid, ended)
