@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "log": "history",
     },
     "storage": {"network": "network", "pool": "pool", "volume": "volume", "secret": "secret"},
+    "database": {"db": "db"},
     "help": {"doctor": "doctor", "completion": "completion"},
 }  # fmt: skip
 _MODULES = {name: module for section in COMMANDS.values() for name, module in section.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domicile.cli import words_change
+from domicile.cli import words_change, words_database
 
 LANGUAGES = ("en", "zh")
 _current = "en"
@@ -332,3 +332,4 @@ WORDS: dict[str, tuple[str, str]] = {
     "did_set_secret": ("the value of {name} is kept", "{name} 的值已保存"),
 }
 WORDS |= words_change.WORDS
+WORDS |= words_database.WORDS

@@ -131,6 +131,7 @@ class Machines:
     ) -> None:
         """Start a machine from a completed domain; the caller holds the entry's lock."""
         service = self._service
+        await service.standing.settle()
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
         missing = [gap.what for gap in unplanned.gaps(domain) if gap.refused]
@@ -238,7 +239,11 @@ class Machines:
             live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
             facts=facts, host=self.host,
         )  # fmt: skip
-        await self._service.in_store(self._service.store.put_machine, stored, images)
+        store, standing = self._service.store, self._service.standing
+        if images is None:
+            await self._service.in_store(store.put_machine, stored)
+        else:
+            await standing.owe(f"the record of {entry.name}", store.put_machine, stored, images)
 
     async def keep(self, entry: Entry) -> None:
         """Store a running machine's document again after it was changed."""
@@ -331,7 +336,7 @@ class Machines:
         if claim is None:
             await self._service.images.release(uuid)
         else:
-            await self._service.in_store(self._service.store.release, claim)
+            await self._service.standing.owe("a claim given back", self._service.store.release, claim)
 
     # Commands.
 

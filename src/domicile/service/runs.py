@@ -6,6 +6,7 @@ Who asked for it is logged with what was asked (`destroy`, `shutdown`); an end i
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from domicile.runtime.states import Shutoff, State
@@ -32,13 +33,18 @@ def end_of(service: Service, entry: Entry) -> Action:
         "revision": entry.live.revision if entry.live is not None else 0,
         "host": service.machines.host,
     }
-    return Action("end", Author(client=_CAUSES.get(why, "")), entry.uuid, entry.name, detail=detail)
+    author, now = Author(client=_CAUSES.get(why, "")), datetime.now(UTC)
+    return Action("end", author, entry.uuid, entry.name, detail=detail, at=now)
 
 
 async def over(service: Service, ended: Action) -> None:
     """Forget a machine in the store and write down its end; one that another host has the claim of runs on there."""
+    await service.standing.owe(f"the end of {ended.name}", _write_down, service, ended)
+
+
+def _write_down(service: Service, ended: Action) -> None:
     if ended.detail["reason"] == Shutoff.MIGRATED.name.lower():
-        claim = await service.in_store(service.store.claim_of, ended.uuid)
+        claim = service.store.claim_of(ended.uuid)
         if claim is not None and claim.host != service.machines.host:
             ended = replace(ended, verb="leave")
-    await service.in_store(service.store.drop_machine, ended.uuid, ended)
+    service.store.drop_machine(ended.uuid, ended)

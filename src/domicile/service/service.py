@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from domicile.base.errors import INTERNAL_ERROR, WrongState
@@ -36,6 +37,7 @@ from domicile.service.pools import Pools
 from domicile.service.registry import Registry
 from domicile.service.saves import Saves
 from domicile.service.secrets import Secrets
+from domicile.service.standing import Standing
 from domicile.service.store_work import StoreWork
 from domicile.service.takeover import Takeover
 from domicile.service.texts import Texts
@@ -45,6 +47,8 @@ from domicile.store.values import Action, Author, Match, Revision
 
 P = ParamSpec("P")
 R = TypeVar("R")
+#: More than all documents that a daemon may have to do with.
+_ALL = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,11 @@ class Service:
         self.store, self.host, self.resources, self.paths, self.emulators = store, host, resources, paths, emulators
         self.registry = Registry()
         self.consoles = Consoles()
-        self.work = StoreWork()
+        self.work = StoreWork(remote=store.remote)
         self.in_store, self.when_idle = self.work.run, self.work.when_idle
-        self.texts = Texts()
+        # A server may go away: then the documents are asked of memory, and reading never waits for it.
+        self.texts = Texts(_ALL) if store.remote else Texts()
+        self.standing = Standing(self)
         self._listeners: list[Callable[[ServiceEvent], None]] = []
         self._hearers: list[Callable[[Happening], None]] = []
         definitions, machines = Definitions(self), Machines(self)
@@ -200,8 +206,9 @@ class Service:
     # The store.
 
     async def log(self, verb: str, author: Author, entry: Entry, outcome: str = "done", **detail: Any) -> None:
-        """Write an action into the log."""
-        await self.in_store(self.store.log, Action(verb, author, entry.uuid, entry.name, outcome, detail))
+        """Write an action into the log, once the database answers."""
+        done = Action(verb, author, entry.uuid, entry.name, outcome, detail, at=datetime.now(UTC))
+        await self.standing.owe("a line of the log", self.store.log, done)
 
     async def history(self, key: str) -> list[Revision]:
         """List a domain's revisions, also of one that is no longer defined. Raises: NotFound."""
@@ -271,13 +278,20 @@ class Service:
 
     async def begin(self) -> None:
         """Take in all definitions, and the machines an earlier daemon left running."""
+        await self.in_store(self.store.register_host, self.machines.host)
         for head in await self.in_store(self.store.heads):
             self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
+        if self.store.remote:
+            await self.in_store(self._remember)
         self.saves.begin()
         await self.networks.begin()
         await self.secrets.begin()
         await self.pools.begin()
         await self.takeover.reattach()
+
+    def _remember(self) -> None:
+        for uuid, n, text in self.store.documents():
+            self.texts.put(uuid, n, text)
 
     async def close(self) -> None:
         """Let go of the machines (they go on) and of the store."""

@@ -62,6 +62,11 @@ _HEAD_DOCUMENT = (
     .join_from(domain, revision, (revision.c.domain == domain.c.id) & (revision.c.n == domain.c.head))
     .where(domain.c.uuid == bindparam("uuid_"), _LIVE)
 )
+_HEAD_DOCUMENTS = (
+    select(domain.c.uuid, domain.c.head, revision.c.document)
+    .join_from(domain, revision, (revision.c.domain == domain.c.id) & (revision.c.n == domain.c.head))
+    .where(_LIVE)
+)
 _HEADS = select(domain.c.uuid, domain.c.name, domain.c.head, domain.c.autostart, domain.c.summary).where(_LIVE)
 
 
@@ -178,6 +183,11 @@ def head_document(connection: Connection, uuid: str) -> bytes:
     if packed is None:
         raise NotFound(f"no domain has the uuid {uuid}")
     return bytes(packed)
+
+
+def head_documents(connection: Connection) -> list[tuple[str, int, str]]:
+    """Return (uuid, n, completed text) of every defined domain."""
+    return [(uuid, n, document.completed(bytes(packed))) for uuid, n, packed in connection.execute(_HEAD_DOCUMENTS)]
 
 
 def set_autostart(connection: Connection, key: str, on: bool) -> None:
