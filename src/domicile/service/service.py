@@ -94,7 +94,8 @@ class Service:
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.networks = Networks(store, self.in_store, paths.networks)
-        self.secrets, self.pools, self.images = Secrets(self), Pools(self), ImagesInUse(self)
+        self.secrets = Secrets(self)
+        self.pools, self.images = Pools(self), ImagesInUse(self)
         self.volumes, self.past = Volumes(self), Past(self)
         self.definitions, self.machines, self.changes = definitions, machines, Changes(self)
         self.define, self.create = definitions.define, machines.create
