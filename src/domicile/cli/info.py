@@ -17,9 +17,7 @@ Row = tuple[str, list[str]]
 @command("info", machine())
 def info_(vm: str) -> None:
     """Show a machine as a whole."""
-    with connection.connect(state()) as client:
-        answer: Answer = connection.ask_of(client, connection.calls.info, vm)
-        connection.tell_age(client)
+    answer: Answer = connection.ask(state(), connection.calls.info, vm)
     answer["state"] = connection.word(answer["state"])
     if state().json:
         screen.json(answer)

@@ -92,4 +92,8 @@ def _mount(real: str) -> tuple[str, str, str, str] | None:
 
 
 def _plain(text: str) -> str:
-    return text.encode().decode("unicode_escape").encode("latin-1").decode(errors="surrogateescape") if "\\" in text else text
+    return (
+        text.encode().decode("unicode_escape").encode("latin-1").decode(errors="surrogateescape")
+        if "\\" in text
+        else text
+    )

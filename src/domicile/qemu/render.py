@@ -13,7 +13,14 @@ from typing import Any
 from domicile.plan.qemu import NULL, Command, Item, Keyed, Option, Structured
 
 # Options that take JSON, by the first QEMU release of which that is true. Source: QEMU's change log.
-_JSON_SINCE = {"object": (6, 0), "blockdev": (2, 9), "device": (6, 2), "netdev": (7, 0), "audiodev": (2, 9), "compat": (5, 2)}
+_JSON_SINCE = {
+    "object": (6, 0),
+    "blockdev": (2, 9),
+    "device": (6, 2),
+    "netdev": (7, 0),
+    "audiodev": (2, 9),
+    "compat": (5, 2),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -351,7 +351,7 @@ class Actor:
         ptys = {c["label"]: c["filename"].removeprefix("pty:") for c in listed if c["filename"].startswith("pty:")}
         self._record = replace(self._record, ptys=ptys)
 
-    async def come_up(self, *, paused: bool, deadline: float, restored: bool = False) -> None:
+    async def come_up(self, *, paused: bool, deadline: float, restored: bool = False, reverted: bool = False) -> None:
         """Start the actor of a QEMU that has greeted and, unless it shall stay paused, let its CPUs go (on)."""
         if self._monitor is None:
             raise OutcomeUnknown(f"domain {self.name}: QEMU's monitor is out of reach")
@@ -364,10 +364,13 @@ class Actor:
                 lambda: self._apply(lifecycle.restored(self._condition, paused=paused, started=by_start))
             )
             await self._settled()
+        if reverted:
+            self._mailbox.put_nowait(lambda: self._apply(lifecycle.reverted(self._condition, paused=paused)))
+            await self._settled()
         if not paused:
             commands.append(self._monitor.execute("cont", None, deadline))
         await asyncio.gather(*commands)
-        if not restored:
+        if not restored and not reverted:
             self._mailbox.put_nowait(lambda: self._apply(lifecycle.booted(self._condition, paused=paused)))
         await self._settled()
 

@@ -114,6 +114,15 @@ def restored(now: Condition, *, paused: bool, started: bool = False) -> Outcome:
     return replace(now, run=Running.RESTORED), (said,)
 
 
+def reverted(now: Condition, *, paused: bool) -> Outcome:
+    """QEMU has read a snapshot's state; unless it shall stay paused, its CPUs go next."""
+    said = Say(Kind.STARTED, Started.FROM_SNAPSHOT)
+    if paused:
+        then = replace(now, run=Running.UNPAUSED)
+        return then.to(State.PAUSED, Paused.FROM_SNAPSHOT), (said, Say(Kind.SUSPENDED, Suspended.FROM_SNAPSHOT))
+    return replace(now, run=Running.FROM_SNAPSHOT), (said,)
+
+
 def ended(now: Condition) -> Outcome:
     """Conclude from the end of the process."""
     reason = now.off

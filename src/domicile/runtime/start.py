@@ -23,7 +23,7 @@ from domicile.plan.need import Need, Port
 from domicile.plan.qemu import Command
 from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
 from domicile.qemu.monitor import Monitor
-from domicile.runtime import guest_cpu, record
+from domicile.runtime import guest_cpu, record, snapshot
 from domicile.runtime.event import Dumper, no_dump
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.machine import Listener, Machine
@@ -46,6 +46,14 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
+class FromSnapshot:
+    """The internal snapshot a machine goes on from, and the names of the disks that were kept in it."""
+
+    name: str
+    disks: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """What is to be started. `argv` is complete, with tokens for what the needs and the launch provide.
 
@@ -63,7 +71,7 @@ class MachineSpec:
     paused: bool = False
     env: Mapping[str, str] | None = None
     commands: Sequence[Command] = ()
-    incoming: Incoming | None = None
+    incoming: Incoming | FromSnapshot | None = None
     dumper: Dumper = no_dump
     autodestroy: bool = False
     cpu: Expected | None = None
@@ -104,7 +112,7 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         undo.push("take back what the host gave", lambda: host.take_back(spec.uuid))
         undo.push("close taps", given.hand_over)
         await host.start_helpers(spec.uuid, spec.needs, given, spec.directory, spec.log)
-        argv = [*spec.argv, "-incoming", "defer"] if spec.incoming is not None else spec.argv
+        argv = [*spec.argv, "-incoming", "defer"] if isinstance(spec.incoming, Incoming) else spec.argv
         launched = await asyncio.to_thread(
             spawn, argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env
         )
@@ -123,13 +131,18 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
             await monitor.execute(command.execute, command.arguments, deadline)
         if spec.cpu is not None:
             await guest_cpu.check(spec.cpu, monitor, deadline)
-        if spec.incoming is not None:
+        if isinstance(spec.incoming, Incoming):
             await _restore(spec.incoming, monitor, launched)
+        elif spec.incoming is not None:
+            nodes = await snapshot.tops(monitor.execute, spec.incoming.disks)
+            await snapshot.load(monitor.execute, spec.incoming.name, nodes)
         machine.adopt(monitor)
         try:
-            if spec.incoming is not None and spec.incoming.image:
+            if isinstance(spec.incoming, Incoming) and spec.incoming.image:
                 machine.note(restored=spec.incoming.image)
-            await machine.come_up(paused=spec.paused, deadline=deadline, restored=spec.incoming is not None)
+            reverted = isinstance(spec.incoming, FromSnapshot)
+            restored = spec.incoming is not None and not reverted
+            await machine.come_up(paused=spec.paused, deadline=deadline, restored=restored, reverted=reverted)
         except OutcomeUnknown as error:
             await launched.process.ended()
             raise QemuRefused(f"QEMU ended while it started: {last_words(launched)}") from error

@@ -13,6 +13,7 @@ from domicile.devices.disk import Disk
 from domicile.domain.domain import Domain
 from domicile.domain.edit import tune
 from domicile.runtime.machine import Machine
+from domicile.runtime.snapshot import is_of
 from domicile.service.changes import Running
 
 OPERATION_UNSUPPORTED = 84
@@ -53,12 +54,6 @@ async def ask(machine: Machine, aliases: Mapping[str, str]) -> dict[str, Counted
         if each is not None:
             found[key] = Counted(each.get("stats") or {}, tuple(_layers(each)))
     return found
-
-
-def is_of(path: str, alias: str) -> bool:
-    """Whether a path of QEMU's names a device, or a part of it."""
-    whole = f"/machine/peripheral/{alias}"
-    return bool(alias) and (path in (alias, whole) or path.startswith(f"{whole}/"))
 
 
 def _aliases(domain: Domain) -> dict[str, str]:

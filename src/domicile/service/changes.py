@@ -5,7 +5,7 @@ The front doors' handlers call `Changes.apply` with what to change; what stays h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ class Running:
             raise WrongState(f"nothing is known of the QEMU that runs domain '{self.entry.name}'")
         return self.live.caps
 
-    async def qmp(self, command: str, arguments: dict[str, Any] | None = None, deadline: float = DEADLINE) -> Any:
+    async def qmp(self, command: str, arguments: Mapping[str, Any] | None = None, deadline: float = DEADLINE) -> Any:
         """Ask QEMU, with a deadline."""
         return await self.machine.qmp(command, arguments, deadline)
 
@@ -91,7 +91,6 @@ class Changes:
             DomicileError: whatever the edits and the machine refuse with.
         """
         service = self._service
-        service.standing.demand()
         async with entry.changes():
             if live and (entry.live is None or entry.machine is None):
                 raise WrongState("domain is not running")
@@ -116,6 +115,19 @@ class Changes:
                 if draft is not None and same:
                     state.live.revision = entry.head
                 await self.keep(state)
+
+    async def store(self, entry: Entry, edit: Edit, author: Author) -> None:
+        """Change the stored definition alone, for something that has happened already; the caller holds the entry's lock.
+
+        What was wrong with the definition before stays as wrong as it was. A running machine that had this definition has
+        the new one, too. Raises: InvalidDocument.
+        """
+        if not entry.persistent:
+            return
+        same = entry.live is not None and entry.live.revision == entry.head
+        await self._service.definitions.put(*await self._draft(entry, edit, ()), author)
+        if same and entry.live is not None:
+            entry.live.revision = entry.head
 
     async def judge(self, entry: Entry, device: Device, *, config: bool) -> None:
         """Look at a device that no domain can be given or deprived of alone: what is wrong with it is said first.

@@ -126,12 +126,13 @@ class Definitions:
         return entry, created
 
     async def undefine(
-        self, entry: Entry, author: Author, why: str = "", *, saved: bool = False, nvram: bool | None = None
-    ) -> None:
+        self, entry: Entry, author: Author, why: str = "", *, saved: bool = False, nvram: bool | None = None,
+        snapshots: bool = False, checkpoints: bool = False,
+    ) -> None:  # fmt: skip
         """Take a definition out of service; its history stays, and a machine that runs goes on without it.
 
         A state that was `saved` goes with it if that is said, and so does the file of its firmware's variables (`nvram`,
-        where False keeps it).
+        where False keeps it). What is known of its `snapshots` and `checkpoints` goes where that is said; while it runs, both stay.
 
         Raises:
             WrongState: it has no definition, or has one of these and nothing is said about that.
@@ -142,6 +143,12 @@ class Definitions:
                 raise WrongState("cannot undefine transient domain")
             if entry.saved and not saved:
                 raise WrongState("Refusing to undefine while domain managed save image exists")
+            for kind, number, goes in (
+                ("snapshots", entry.snapshots, snapshots),
+                ("checkpoints", entry.checkpoints, checkpoints),
+            ):
+                if number and not entry.active and not goes:
+                    raise WrongState(f"cannot delete inactive domain with {number} {kind}")
             # Few have firmware with variables: only their documents are read.
             named = "<nvram" in service.xml(entry, inactive=True, secrets=True)
             variables = launching.variables(service.domain(entry, inactive=True)) if named else None
@@ -161,6 +168,8 @@ class Definitions:
             service.texts.drop(entry.uuid)
             if not entry.active:
                 service.registry.remove(entry)
+                if entry.snapshots or entry.checkpoints:
+                    await service.snapshots.forget(entry)
             service.tell(entry, Event.UNDEFINED, 0)
 
     async def undelete(self, key: str, author: Author, why: str = "", revision: int = 0) -> Entry:
@@ -176,7 +185,6 @@ class Definitions:
         if entry is None:
             entry = service.registry.add(Entry(restored.uuid, restored.name))
         entry.head = restored.n
-        service.texts.put(restored.uuid, restored.n, restored.completed)
         head = await service.in_store(service.store.head, restored.uuid)
         entry.stored = head.summary_json
         service.tell(entry, Event.DEFINED, _ADDED)

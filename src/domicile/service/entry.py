@@ -69,6 +69,9 @@ class Entry:
     lock: asyncio.Lock | None = None
     ending: asyncio.Task[Any] | None = None
     saved: bool = False
+    snapshots: int = 0
+    checkpoints: int = 0
+    reverting: bool = False
     last_job: Job | None = None
 
     @property

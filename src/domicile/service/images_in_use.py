@@ -66,18 +66,17 @@ class ImagesInUse:
 
     async def release(self, holder: str) -> None:
         """Give back all that a machine had."""
-        service = self._service
-        await service.standing.owe("images given back", service.store.drop_images, holder, service.machines.host)
+        await self._service.in_store(self._service.store.drop_images, holder, self._service.machines.host)
 
     async def sweep(self, running: Iterable[str]) -> None:
         """Give back what an earlier daemon had taken, but for the machines that run."""
         await self._service.in_store(self._service.store.sweep_images, self._service.machines.host, list(running))
 
     @asynccontextmanager
-    async def work(self, verb: str, name: str, use: Use) -> AsyncIterator[None]:
+    async def work(self, verb: str, name: str, path: str) -> AsyncIterator[None]:
         """Hold a volume's image alone while something is done to it. Raises: WrongState where somebody has it."""
         service, holder = self._service, ids.new_uuid()
-        mine = await asyncio.to_thread(self._known, holder, name, verb, [use])
+        mine = await asyncio.to_thread(self._known, holder, name, verb, [Use(path, written=True)])
         try:
             await service.in_store(service.store.take_images, mine)
         except ImageInUse as fault:

@@ -15,6 +15,7 @@ from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.plan.need import File, Need, Tap
 from domicile.runtime.lifecycle import Policy
+from domicile.runtime.start import FromSnapshot, Incoming
 from domicile.service import disk_sources
 from domicile.service.networks import Networks
 
@@ -36,6 +37,14 @@ def resolved(needs: tuple[Need, ...], bridges: Mapping[str, str], networks: Netw
             )
         found.append(need)
     return found
+
+
+def named(incoming: Incoming | FromSnapshot | None, domain: Domain) -> Incoming | FromSnapshot | None:
+    """Give what a machine goes on from with the disks' names in QEMU in place of their targets."""
+    if not isinstance(incoming, FromSnapshot):
+        return incoming
+    found = {disk.target.dev: disk.alias for disk in disk_sources.disks(domain) if disk.target is not None}
+    return replace(incoming, disks=[alias.name for dev in incoming.disks if (alias := found.get(dev)) is not None])
 
 
 def check_cpus(domain: Domain, caps: Capabilities) -> None:

@@ -19,7 +19,7 @@ from domicile.plan.capabilities import Capabilities
 from domicile.qemu import render
 from domicile.runtime.machine import Machine, MachineEvent
 from domicile.runtime.record import Record, forget
-from domicile.runtime.start import Incoming, MachineSpec
+from domicile.runtime.start import FromSnapshot, Incoming, MachineSpec
 from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
@@ -32,11 +32,10 @@ from domicile.service import (
     live_cpus,
     live_net,
     live_tuning,
-    runs,
     sealing,
 )
 from domicile.service.entry import Entry, Live
-from domicile.store.values import Action, Author, Claim, ImageUse, MachineRecord
+from domicile.store.values import Author, Claim, ImageUse, MachineRecord
 
 if TYPE_CHECKING:
     from domicile.service.service import Service
@@ -126,12 +125,11 @@ class Machines:
         author: Author,
         *,
         paused: bool,
-        incoming: Incoming | None = None,
+        incoming: Incoming | FromSnapshot | None = None,
         autodestroy: bool = False,
     ) -> None:
         """Start a machine from a completed domain; the caller holds the entry's lock."""
         service = self._service
-        await service.standing.settle()
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
         missing = [gap.what for gap in unplanned.gaps(domain) if gap.refused]
@@ -168,7 +166,7 @@ class Machines:
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
             env=launching.environment(service.paths.machines) | namespace.variables(domain), commands=render.commands(plan.items),
-            incoming=incoming, autodestroy=autodestroy, dumper=service.saves.dump_crashed,
+            incoming=launching.named(incoming, plan.domain), autodestroy=autodestroy, dumper=service.saves.dump_crashed,
             cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if caps.arch in ("x86_64", "i386") else None,
         )  # fmt: skip
         try:
@@ -190,8 +188,8 @@ class Machines:
         except DomicileError:
             await machine.end(Shutoff.FAILED)
             raise
-        verb = "start" if incoming is None else "restore"
-        tasks.spawn(f"log of {entry.name}", runs.begun(service, verb, author, entry, revision, machine.pid))
+        verb = "start" if incoming is None else "restore" if isinstance(incoming, Incoming) else "snapshot-revert"
+        tasks.spawn(f"log of {entry.name}", service.log(verb, author, entry, revision=revision, pid=machine.pid))
 
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
@@ -239,11 +237,7 @@ class Machines:
             live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
             facts=facts, host=self.host,
         )  # fmt: skip
-        store, standing = self._service.store, self._service.standing
-        if images is None:
-            await self._service.in_store(store.put_machine, stored)
-        else:
-            await standing.owe(f"the record of {entry.name}", store.put_machine, stored, images)
+        await self._service.in_store(self._service.store.put_machine, stored, images)
 
     async def keep(self, entry: Entry) -> None:
         """Store a running machine's document again after it was changed."""
@@ -295,8 +289,10 @@ class Machines:
             if event.event == Event.STOPPED:
                 self.ended(entry)
             self._service.tell(entry, event.event, event.detail)
-            if event.event == Event.STOPPED and not entry.persistent:
+            if event.event == Event.STOPPED and not entry.persistent and not entry.reverting:
                 self._service.registry.remove(entry)
+                if entry.snapshots or entry.checkpoints:
+                    tasks.spawn(f"snapshots of {entry.name}", self._service.snapshots.forget(entry))
 
         return happened
 
@@ -319,13 +315,12 @@ class Machines:
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)
-        ended = runs.end_of(self._service, entry)
         entry.machine, entry.live = None, None
-        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry, ended))
+        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry))
 
-    async def _forget(self, entry: Entry, ended: Action) -> None:
+    async def _forget(self, entry: Entry) -> None:
         service = self._service
-        await runs.over(service, ended)
+        await service.in_store(service.store.drop_machine, entry.uuid)
         await asyncio.to_thread(cgroup.forget, entry.uuid)
         await self.release(entry.uuid)
         entry.ending = None
@@ -336,7 +331,7 @@ class Machines:
         if claim is None:
             await self._service.images.release(uuid)
         else:
-            await self._service.standing.owe("a claim given back", self._service.store.release, claim)
+            await self._service.in_store(self._service.store.release, claim)
 
     # Commands.
 

@@ -85,7 +85,7 @@ class Saves:
         async with entry.changes():
             machine = service.machines.running(entry)
             async with machine.working(Operation.SAVE) as job:
-                domain = await self._dormant(entry)
+                domain = await self.dormant(entry)
                 if xml is not None:
                     wished = (await service.definitions.complete(xml)).domain
                     same_hardware(domain, wished)
@@ -106,7 +106,7 @@ class Saves:
             if entry.ending is not None:
                 await asyncio.shield(entry.ending)
 
-    async def _dormant(self, entry: Entry) -> Domain:
+    async def dormant(self, entry: Entry) -> Domain:
         """Give the machine's document without what belongs to this run alone."""
         service = self._service
         assert entry.live is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from domicile.base.errors import INTERNAL_ERROR, WrongState
@@ -20,6 +19,7 @@ from domicile.domain.domain import Domain
 from domicile.host.fulfil import Host as HostResources
 from domicile.plan.host import Host
 from domicile.runtime.console import Console, Consoles
+from domicile.service import snapshot_settling
 from domicile.service.agents import Agents
 from domicile.service.changes import Changes
 from domicile.service.controls import Controls
@@ -31,13 +31,12 @@ from domicile.service.images_in_use import ImagesInUse
 from domicile.service.machines import Machines
 from domicile.service.native import Native
 from domicile.service.networks import Networks
-from domicile.service.past import Past
 from domicile.service.paths import Paths
 from domicile.service.pools import Pools
 from domicile.service.registry import Registry
 from domicile.service.saves import Saves
 from domicile.service.secrets import Secrets
-from domicile.service.standing import Standing
+from domicile.service.snapshots import Snapshots
 from domicile.service.store_work import StoreWork
 from domicile.service.takeover import Takeover
 from domicile.service.texts import Texts
@@ -47,8 +46,6 @@ from domicile.store.values import Action, Author, Match, Revision
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: More than all documents that a daemon may have to do with.
-_ALL = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +80,18 @@ class Service:
         self.store, self.host, self.resources, self.paths, self.emulators = store, host, resources, paths, emulators
         self.registry = Registry()
         self.consoles = Consoles()
-        self.work = StoreWork(remote=store.remote)
+        self.work = StoreWork()
         self.in_store, self.when_idle = self.work.run, self.work.when_idle
-        # A server may go away: then the documents are asked of memory, and reading never waits for it.
-        self.texts = Texts(_ALL) if store.remote else Texts()
-        self.standing = Standing(self)
+        self.texts = Texts()
         self._listeners: list[Callable[[ServiceEvent], None]] = []
         self._hearers: list[Callable[[Happening], None]] = []
         definitions, machines = Definitions(self), Machines(self)
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.networks = Networks(store, self.in_store, paths.networks)
-        self.secrets = Secrets(self)
-        self.pools, self.images = Pools(self), ImagesInUse(self)
-        self.volumes, self.past = Volumes(self), Past(self)
+        self.secrets, self.pools, self.images = Secrets(self), Pools(self), ImagesInUse(self)
+        self.volumes = Volumes(self)
+        self.snapshots = Snapshots(self)
         self.definitions, self.machines, self.changes = definitions, machines, Changes(self)
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback
@@ -207,9 +202,8 @@ class Service:
     # The store.
 
     async def log(self, verb: str, author: Author, entry: Entry, outcome: str = "done", **detail: Any) -> None:
-        """Write an action into the log, once the database answers."""
-        done = Action(verb, author, entry.uuid, entry.name, outcome, detail, at=datetime.now(UTC))
-        await self.standing.owe("a line of the log", self.store.log, done)
+        """Write an action into the log."""
+        await self.in_store(self.store.log, Action(verb, author, entry.uuid, entry.name, outcome, detail))
 
     async def history(self, key: str) -> list[Revision]:
         """List a domain's revisions, also of one that is no longer defined. Raises: NotFound."""
@@ -279,20 +273,17 @@ class Service:
 
     async def begin(self) -> None:
         """Take in all definitions, and the machines an earlier daemon left running."""
-        await self.in_store(self.store.register_host, self.machines.host)
         for head in await self.in_store(self.store.heads):
             self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
-        if self.store.remote:
-            await self.in_store(self._remember)
         self.saves.begin()
+        rows = await self.in_store(self.store.every_snapshot)
+        self.snapshots.lineages.load(rows)
+        self.snapshots.lineages.count_all()
         await self.networks.begin()
         await self.secrets.begin()
         await self.pools.begin()
         await self.takeover.reattach()
-
-    def _remember(self) -> None:
-        for uuid, n, text in self.store.documents():
-            self.texts.put(uuid, n, text)
+        await snapshot_settling.settle_all(self)
 
     async def close(self) -> None:
         """Let go of the machines (they go on) and of the store."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Any, Self
 
 from domicile.store import (
@@ -19,14 +17,13 @@ from domicile.store import (
     leaf_index,
     machines,
     objects,
-    past,
     projections,
     revisions,
     schema,
+    snapshots,
 )
 from domicile.store import facts as fact_index
 from domicile.store.engine import Database
-from domicile.store.reach import Reach
 from domicile.store.values import (
     Action,
     ActiveObject,
@@ -39,16 +36,14 @@ from domicile.store.values import (
     Kind,
     MachineRecord,
     Match,
-    Moment,
     ObjectHead,
     Op,
     Revision,
+    SnapshotRow,
 )
 
 # How many changed domains one transaction indexes: many share pages, and the writer is held for some 0.1 s.
 _LEAF_BATCH = 200
-# Seconds that work over the whole database may take.
-_LONG = 3600.0
 
 
 class Store:
@@ -56,14 +51,12 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.host = ""
-        """Whose active objects are meant where no host is named."""
         self._indexing = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, password: str | None = None) -> Self:
+    def open(cls, url: str) -> Self:
         """Open a database, made or upgraded where needed: ``sqlite:////absolute/path`` or ``postgresql://…``."""
-        database = Database(url, password)
+        database = Database(url)
         try:
             schema.ensure(database)
         except BaseException:
@@ -74,27 +67,6 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
-
-    # The way to the database.
-
-    @property
-    def remote(self) -> bool:
-        """Whether it is a server, which may go away and which every call has to travel to."""
-        return self._database.remote
-
-    @property
-    def place(self) -> str:
-        """Name the database for people, without its password."""
-        return self._database.place
-
-    @property
-    def reach(self) -> Reach:
-        """Whether the database answers."""
-        return self._database.reach
-
-    def ping(self) -> None:
-        """Ask whether it answers, also where it did not before. Raises: Unreachable."""
-        self._database.ping()
 
     # Definitions.
 
@@ -143,25 +115,15 @@ class Store:
         with self._database.read() as connection:
             return revisions.head(connection, key)
 
-    def history(self, key: str, since: int = 0) -> list[Revision]:
-        """Return all revisions of a domain from `since` on, defined or not, the first one first. Raises: NotFound."""
+    def history(self, key: str) -> list[Revision]:
+        """Return all revisions of a domain, defined or not, the first one first. Raises: NotFound."""
         with self._database.read() as connection:
-            return revisions.history(connection, key, since)
-
-    def at(self, moment: datetime, uuid: str | None = None) -> list[Moment]:
-        """Say what was defined and what ran at a moment, of all domains or of one."""
-        with self._database.read() as connection:
-            return past.at(connection, moment, uuid)
+            return revisions.history(connection, key)
 
     def revision(self, key: str, n: int) -> Revision:
         """Return one revision of a domain, defined or not. Raises: NotFound."""
         with self._database.read() as connection:
             return revisions.one(connection, key, n)
-
-    def documents(self) -> list[tuple[str, int, str]]:
-        """Return the completed documents of all defined domains, each with its uuid and revision."""
-        with self._database.read(_LONG) as connection:
-            return revisions.head_documents(connection)
 
     def completed_text(self, uuid: str) -> str:
         """Return the completed document of a defined domain. Raises: NotFound."""
@@ -195,35 +157,18 @@ class Store:
         done = 0
         with self._indexing:
             while limit is None or done < limit:
-                batch = min(_LEAF_BATCH, (limit or done + _LEAF_BATCH) - done)
-                moved = self._index_together(batch) if self.remote else self._index(batch)
-                if not moved:
+                with self._database.read() as connection:
+                    changes = leaf_index.gather(connection, min(_LEAF_BATCH, (limit or done + _LEAF_BATCH) - done))
+                if not changes.moved:
                     break
-                done += moved
+                with self._database.write() as connection:
+                    leaf_index.apply(connection, changes)
+                done += len(changes.moved)
         return done
-
-    def _index(self, batch: int) -> int:
-        with self._database.read() as connection:
-            changes = leaf_index.gather(connection, batch)
-        if changes.moved:
-            with self._database.write() as connection:
-                leaf_index.apply(connection, changes)
-        return len(changes.moved)
-
-    def _index_together(self, batch: int) -> int:
-        """Index where other daemons do so, too: one after another."""
-        with self._database.read() as connection:
-            if not leaf_index.stale(connection):
-                return 0
-        with self._database.write(_LONG) as connection:
-            leaf_index.take_turn(connection)
-            changes = leaf_index.gather(connection, batch)
-            leaf_index.apply(connection, changes)
-        return len(changes.moved)
 
     def rebuild_projections(self, reader: Callable[[str], tuple[Mapping[str, Any], Sequence[Fact]]]) -> int:
         """Make summaries, facts and leaves anew; `reader` gives summary and facts of a completed document."""
-        with self._database.write(_LONG) as connection:
+        with self._database.write() as connection:
             rebuilt = projections.rebuild(connection, reader)
         self.catch_up()
         return rebuilt
@@ -247,12 +192,10 @@ class Store:
         with self._database.read() as connection:
             return machines.everyone(connection, host)
 
-    def drop_machine(self, uuid: str, ended: Action | None = None) -> None:
-        """Forget a machine that no longer runs; how it `ended` goes into the log."""
+    def drop_machine(self, uuid: str) -> None:
+        """Forget a machine that no longer runs."""
         with self._database.write() as connection:
             machines.drop(connection, uuid)
-            if ended is not None:
-                actions.log(connection, [ended])
 
     # Networks, storage pools, secrets, filters: `kind` is libvirt's element name.
 
@@ -286,26 +229,53 @@ class Store:
     def put_active(self, active: ActiveObject) -> None:
         """Keep what a later daemon must know of an active object."""
         with self._database.write() as connection:
-            objects.put_active(connection, active if active.host else replace(active, host=self.host))
+            objects.put_active(connection, active)
 
     def drop_active(self, kind: str, uuid: str, host: str = "") -> None:
         """Forget that an object is active on a host."""
         with self._database.write() as connection:
-            objects.drop_active(connection, kind, uuid, host or self.host)
+            objects.drop_active(connection, kind, uuid, host)
 
     def active_objects(self, kind: str, host: str = "") -> list[ActiveObject]:
         """Return what was active on a host."""
         with self._database.read() as connection:
-            return objects.active(connection, kind, host or self.host)
+            return objects.active(connection, kind, host)
+
+    # Snapshots and checkpoints: `kind` is the root element of their documents.
+
+    def change_snapshots(
+        self,
+        kind: str,
+        uuid: str,
+        puts: Sequence[SnapshotRow] = (),
+        drops: Sequence[str] = (),
+        current: str | None = None,
+    ) -> None:
+        """Put, drop, and choose the current one, all at once."""
+        with self._database.write() as connection:
+            snapshots.change(connection, kind, uuid, puts, drops, current)
+
+    def every_snapshot(self) -> list[SnapshotRow]:
+        """Return all snapshots and checkpoints of all domains, without their documents."""
+        with self._database.read() as connection:
+            return snapshots.every(connection)
+
+    def snapshot_text(self, kind: str, uuid: str, name: str) -> str:
+        """Return the document of one. Raises: NotFound."""
+        with self._database.read() as connection:
+            return snapshots.text(connection, kind, uuid, name)
+
+    def forget_snapshots(self, uuid: str) -> None:
+        """Drop all that is kept of a domain's moments."""
+        with self._database.write() as connection:
+            snapshots.forget(connection, uuid)
 
     # Claims.
 
     def register_host(self, name: str) -> None:
-        """Make a host known, before its first claim; what was active before hosts had names becomes its own."""
+        """Make a host known, before its first claim."""
         with self._database.write() as connection:
             claims.register_host(connection, name)
-            objects.adopt(connection, name)
-        self.host = name
 
     def claim(self, uuid: str, host: str, uses: Sequence[ImageUse] = ()) -> Claim:
         """Take the right to run a domain, and its images. Raises: Conflict where it is held, ImageInUse where one is."""

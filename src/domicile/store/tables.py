@@ -116,15 +116,6 @@ machine = Table(
     Column("observed_at", BigInteger, nullable=False),
 )
 
-# The last transaction of each connection to a PostgreSQL, by which its outcome is known when the answer was lost.
-outcome = Table(
-    "outcome",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("n", BigInteger, nullable=False),
-    Column("at", BigInteger, nullable=False),
-)
-
 host = Table(
     "host",
     metadata,
@@ -189,6 +180,19 @@ active_object = Table(
     Column("document", LargeBinary, nullable=False),
     Column("facts", Text, nullable=False),
     Column("since", BigInteger, nullable=False),
+)
+
+# Snapshots and checkpoints, by the domain's uuid: a transient machine has them, too. `facts` is what lists ask for.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("parent", Text, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
 )
 
 # Append-only, like revision.

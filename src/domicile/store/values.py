@@ -153,6 +153,18 @@ class ActiveObject:
     host: str = ""
 
 
+class SnapshotRow(NamedTuple):
+    """A snapshot or checkpoint of a domain; `document` None is one that was not asked for, or stays as it is stored."""
+
+    kind: str
+    domain: str
+    name: str
+    parent: str
+    facts: Mapping[str, Any]
+    document: str | None = None
+    current: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something a person or the daemon did, or tried to do, and how it ended."""
@@ -164,19 +176,6 @@ class Action:
     outcome: str = "done"
     detail: Mapping[str, Any] = field(default_factory=dict)
     at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A domain as it was at a moment: the revision that was defined (None for none), and since when it ran, if it did.
-
-    `started` is the action that started it: by whom, of which revision, on which host.
-    """
-
-    uuid: str
-    name: str
-    revision: Revision | None = None
-    started: Action | None = None
 
 
 class Claim(NamedTuple):

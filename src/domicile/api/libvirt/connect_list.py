@@ -37,8 +37,8 @@ GROUPS: tuple[tuple[tuple[int, Test], ...], ...] = (
     ),
     ((256, lambda e: e.saved), (512, lambda e: not e.saved)),
     ((1024, lambda e: e.autostart), (2048, lambda e: not e.autostart)),
-    ((4096, lambda e: False), (8192, lambda e: True)),
-    ((16384, lambda e: False), (32768, lambda e: True)),
+    ((4096, lambda e: e.snapshots > 0), (8192, lambda e: not e.snapshots)),
+    ((16384, lambda e: e.checkpoints > 0), (32768, lambda e: not e.checkpoints)),
 )
 
 

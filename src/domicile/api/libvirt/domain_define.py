@@ -78,7 +78,10 @@ async def _undefine(conn: Session[Service], dom: Domain, flags: int) -> None:
     if not entry.persistent:
         raise WrongState("cannot undefine transient domain")
     nvram = True if flags & Undefine.NVRAM else False if flags & Undefine.KEEP_NVRAM else None
-    await conn.context.undefine(entry, author(conn, "undefine"), saved=bool(flags & Undefine.MANAGED_SAVE), nvram=nvram)
+    await conn.context.undefine(
+        entry, author(conn, "undefine"), saved=bool(flags & Undefine.MANAGED_SAVE), nvram=nvram,
+        snapshots=bool(flags & Undefine.SNAPSHOTS_METADATA), checkpoints=bool(flags & Undefine.CHECKPOINTS_METADATA),
+    )  # fmt: skip
 
 
 @handlers.handle(domain.domain_rename)

@@ -162,7 +162,9 @@ def _check_addresses(interface: Interface, kind: str, c: Completion) -> None:
     if kind != "user" and not _passt(interface):
         if interface.ip or interface.route:
             what, article = ("ip", "an") if interface.ip else ("route", "a")
-            message = f"an interface of type '{kind}' has {article} <{what}> for the guest's end, which QEMU cannot give it"
+            message = (
+                f"an interface of type '{kind}' has {article} <{what}> for the guest's end, which QEMU cannot give it"
+            )
             c.problem(interface, message, f"no <{what}>", what)
         return
     if interface.route:
