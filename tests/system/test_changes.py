@@ -256,6 +256,28 @@ def test_limits_in_the_definition_hold_from_the_start(
         subprocess.run(["ip", "link", "del", name], check=True)
 
 
+def test_threads_are_scheduled_as_the_definition_says(
+    virsh: Callable[..., str], shared_daemon: Any, images: Path
+) -> None:
+    policies = (
+        "<cputune><emulatorsched scheduler='batch'/><vcpusched vcpus='0' scheduler='idle'/>"
+        "<iothreadsched iothreads='1' scheduler='batch'/></cputune>"
+    )
+    shared_daemon.define(document(images).replace("<os>", f"{policies}<os>"))
+    virsh("start", "vm")
+    try:
+        (pid,) = shared_daemon.guests()
+        found = {
+            (task / "comm").read_text().strip(): os.sched_getscheduler(int(task.name))
+            for task in Path(f"/proc/{pid}/task").iterdir()
+        }
+        assert found["qemu-system-x86"] == os.SCHED_BATCH
+        assert found["CPU 0/TCG"] == os.SCHED_IDLE
+        assert found["IO iothread1"] == os.SCHED_BATCH
+    finally:
+        virsh("destroy", "vm", check=False)
+
+
 def test_what_was_plugged_in_is_known_to_the_next_daemon(daemon: Any, images: Path) -> None:
     daemon.define(document(images))
     daemon.virsh("start", "vm")

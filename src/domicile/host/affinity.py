@@ -1,4 +1,7 @@
-"""Which of the host's CPUs a thread may run on. The service holds QEMU's threads to some; nothing here asks QEMU."""
+"""Where and how a thread runs: the host's CPUs it is held to, its scheduling policy.
+
+The service uses both for QEMU's threads; nothing here asks QEMU.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,30 @@ def hold(threads: Iterable[int], cpus: Collection[int] | None) -> None:
             raise HostFailure(
                 f"cannot set CPU affinity on process {thread}: {error.strerror}", domain=FROM_NONE
             ) from error
+
+
+_POLICIES = {"batch": os.SCHED_BATCH, "idle": os.SCHED_IDLE, "fifo": os.SCHED_FIFO, "rr": os.SCHED_RR}
+
+
+def schedule(threads: Iterable[int], policy: str, priority: int) -> None:
+    """Give threads a scheduling policy; one that has ended meanwhile is passed over.
+
+    Args:
+        threads: the kernel's numbers of threads.
+        policy: batch, idle, fifo or rr.
+        priority: of the last two, 1 to 99; 0 for the others.
+
+    Raises:
+        HostFailure: the kernel refuses, for instance a priority that the policy does not have.
+    """
+    for thread in threads:
+        try:
+            os.sched_setscheduler(thread, _POLICIES[policy], os.sched_param(priority))
+        except ProcessLookupError:
+            continue
+        except OSError as error:
+            message = f"cannot set scheduler '{policy}' with priority {priority} on thread {thread}: {error.strerror}"
+            raise HostFailure(message, domain=FROM_NONE) from error
 
 
 def tasks_of(pid: int) -> set[int]:

@@ -122,7 +122,9 @@ async def _carry_out(state: Running, places: list[Slot], chosen: list[Slot]) -> 
         await state.service.changes.keep(state)
     if not chosen:
         edit.show_live(state.domain, order, removable)
-    await hold_vcpus(state.machine, state.domain, {n for place in chosen for n in place.numbers} & set(order))
+    changed = {n for place in chosen for n in place.numbers} & set(order)
+    await hold_vcpus(state.machine, state.domain, changed)
+    await schedule_threads(state.machine, state.domain, "vcpu", changed)
 
 
 # Host CPUs.
@@ -170,8 +172,36 @@ async def hold_emulator(machine: Machine, domain: Domain) -> None:
     await asyncio.to_thread(affinity.hold, affinity.tasks_of(machine.pid) - others, pin)
 
 
+async def schedule_threads(machine: Machine, domain: Domain, kind: str, numbers: Iterable[int] | None = None) -> None:
+    """Give threads of a kind ("vcpu", "iothread"; all or some) the policy the document names. Raises: HostFailure."""
+    wanted = edit.policies(domain, kind)
+    if numbers is not None:
+        wanted = {number: wanted[number] for number in numbers if number in wanted}
+    if not wanted:
+        return
+    known = await (vcpu_threads(machine) if kind == "vcpu" else io_threads(machine))
+    for number, (policy, priority) in wanted.items():
+        if number in known:
+            await asyncio.to_thread(affinity.schedule, [known[number]], policy, priority)
+
+
+async def _schedule(machine: Machine, domain: Domain) -> None:
+    """Give all threads of a machine that starts the policies its document names."""
+    tune = domain.cputune
+    if tune is None:
+        return
+    own = tune.emulatorsched
+    if own is not None and own.scheduler is not None:
+        others = set((await vcpu_threads(machine)).values()) | set((await io_threads(machine)).values())
+        threads = affinity.tasks_of(machine.pid) - others
+        await asyncio.to_thread(affinity.schedule, threads, own.scheduler, own.priority or 0)
+    for kind in ("vcpu", "iothread"):
+        await schedule_threads(machine, domain, kind)
+
+
 async def hold_all(machine: Machine, domain: Domain) -> None:
     """Hold all threads of a machine that starts. Raises: HostFailure."""
+    await _schedule(machine, domain)
     tune = domain.cputune
     anywhere = domain.vcpu is None or domain.vcpu.cpuset is None
     if anywhere and (tune is None or not (tune.vcpupin or tune.emulatorpin or tune.iothreadpin)):
@@ -189,6 +219,7 @@ async def add_thread(state: Running, number: int) -> None:
     """Start an I/O thread."""
     await state.qmp("object-add", {"qom-type": "iothread", "id": f"iothread{number}"})
     await hold_thread(state.machine, state.domain, number)
+    await schedule_threads(state.machine, state.domain, "iothread", [number])
 
 
 async def remove_thread(state: Running, number: int) -> None:

@@ -174,6 +174,20 @@ def vcpu_pin(domain: Domain, number: int) -> list[int] | None:
     return numbers(found) if found else _anywhere(domain)
 
 
+def policies(domain: Domain, kind: str) -> dict[int, tuple[str, int]]:
+    """Say how threads of one kind ("vcpu", "iothread") are scheduled: by number, the policy and its priority."""
+    tune = domain.cputune
+    if tune is None:
+        return {}
+    given = tune.vcpusched if kind == "vcpu" else tune.iothreadsched
+    return {
+        number: (sched.scheduler, sched.priority or 0)
+        for sched in given
+        if sched.scheduler is not None
+        for number in numbers((sched.vcpus if kind == "vcpu" else sched.iothreads) or "")
+    }
+
+
 def emulator_pin(domain: Domain) -> list[int] | None:
     """Say which host CPUs QEMU's own threads are held to; None for all."""
     pin = domain.cputune.emulatorpin if domain.cputune is not None else None

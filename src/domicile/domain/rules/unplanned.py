@@ -47,9 +47,6 @@ def gaps(domain: Domain) -> Iterator[Gap]:
     if files:
         # The owner's half of an agreement on keys; its files are not written for QEMU yet.
         yield Gap(domain, "launchSecurity", f"<{files[0]}> of <launchSecurity>", True)
-    for slot in ("vcpusched", "iothreadsched"):
-        if domain.cputune is not None and getattr(domain.cputune, slot):
-            yield Gap(domain.cputune, slot, f"<{slot}>", False)
     smbios = domain.os.smbios if domain.os is not None else None
     if smbios is not None and smbios.mode == "host":
         yield Gap(smbios, "mode", "SMBIOS mode 'host'", True)
