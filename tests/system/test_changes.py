@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -290,3 +292,26 @@ def test_what_was_plugged_in_is_known_to_the_next_daemon(daemon: Any, images: Pa
     daemon.virsh("detach-disk", "vm", "sda", "--live")
     assert "sda" not in daemon.virsh("domblklist", "vm").stdout
     daemon.virsh("attach-disk", "vm", f"{images}/b.img", "sda", "--targetbus", "scsi", "--live")
+
+
+def test_images_that_need_not_be_there_are_left_out(daemon: Any, images: Path) -> None:
+    drive = "<disk type='file' device='cdrom'><source file='{}/gone.iso' startupPolicy='{}'/><target dev='sdc' bus='scsi'/></disk>"
+    disk = "<disk type='file'><driver type='raw'/><source file='{}/gone.img' startupPolicy='optional'/><target dev='vdz' bus='virtio'/></disk>"
+    text = document(images)
+    daemon.define(text.replace("</devices>", drive.format(images, "optional") + disk.format(images) + "</devices>", 1))
+    words = ["virsh", "-c", daemon.uri, "event", "vm", "--event", "disk-change", "--loop", "--timeout", "30"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as waiting:
+        time.sleep(1)
+        daemon.virsh("start", "vm")
+        waiting.send_signal(signal.SIGINT)
+        heard, _ = waiting.communicate(timeout=30)
+    said = "event 'disk-change' for domain 'vm' disk"
+    assert f"{said} scsi0-0-0-2: {images}/gone.iso -> <null>: changed" in heard
+    assert f"{said} virtio-disk25: {images}/gone.img -> <null>: dropped" in heard
+    live, stored = daemon.virsh("dumpxml", "vm").stdout, daemon.virsh("dumpxml", "--inactive", "vm").stdout
+    assert "gone.iso" in stored and "gone.img" in stored
+    assert "gone.iso" not in live and "vdz" not in live and "dev='sdc'" in live
+    daemon.virsh("destroy", "vm")
+    daemon.define(text.replace("</devices>", drive.format(images, "requisite") + "</devices>", 1))
+    assert "gone.iso" in daemon.virsh("start", "vm", check=False).stderr
+    assert daemon.state("vm") == "shut off"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from domicile.base.errors import HostFailure, Unsupported
 from domicile.devices.disk import Disk
 from domicile.domain.domain import Domain
+from domicile.domain.edit.devices import remove
+from domicile.domain.plan import plan_domain
 from domicile.host import chain
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.plan.need import File, Need, Tap
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.start import FromSnapshot, Incoming
+from domicile.schema import tree
 from domicile.service import disk_sources
 from domicile.service.networks import Networks
 
@@ -62,6 +66,52 @@ def check_cpus(domain: Domain, caps: Capabilities) -> None:
 def backing_files(domain: Domain, host: Host) -> list[File]:
     """List the files below the disks' qcow2 images that the document does not name itself."""
     return [need for disk in disk_sources.disks(domain) for need in below(disk, host)]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An image that is not there: its path, what its disk is called in QEMU; `dropped` where the disk is left out."""
+
+    path: str
+    alias: str
+    dropped: bool
+
+
+def _present(domain: Domain, caps: Capabilities, host: Host, *, restored: bool) -> tuple[Domain, list[Missing]]:
+    """Leave out the images that are not there and need not be; the definition given stays as it is.
+
+    An ``optional`` image may be missing at any start, a ``requisite`` one where a saved machine goes on. A drive is
+    left without its medium, another disk is left out. Source: observed with libvirtd 9.0.
+    """
+    found: list[tuple[int, str]] = []
+    for turn, disk in enumerate(disk_sources.disks(domain)):
+        policy = disk.source.startupPolicy if disk.source is not None else None
+        if disk.source is None or not (policy == "optional" or (policy == "requisite" and restored)):
+            continue
+        path = disk_sources.path_of(host, disk.type or "file", disk.source)
+        if path and not os.access(path, os.F_OK):
+            found.append((turn, path))
+    if not found:
+        return domain, []
+    changed: Domain = tree.copy(domain)
+    named = disk_sources.disks(plan_domain(domain, caps, host).domain)
+    disks, missing = [*disk_sources.disks(changed)], []
+    for turn, path in found:
+        disk, alias = disks[turn], named[turn].alias
+        dropped = disk.device not in ("cdrom", "floppy")
+        if dropped:
+            remove(changed, disk)
+        else:
+            disk.source, disk.backingStore = None, None
+        missing.append(Missing(path, (alias.name or "") if alias is not None else "", dropped))
+    return changed, missing
+
+
+async def present(domain: Domain, caps: Capabilities, host: Host, *, restored: bool) -> tuple[Domain, list[Missing]]:
+    """Leave out the images that are not there and need not be; nothing is looked for where all must be there."""
+    if all(disk.source is None or disk.source.startupPolicy is None for disk in disk_sources.disks(domain)):
+        return domain, []
+    return await asyncio.to_thread(_present, domain, caps, host, restored=restored)
 
 
 def below(disk: Disk, host: Host) -> list[File]:

@@ -141,6 +141,7 @@ class Machines:
         launching.check_cpus(domain, caps)
         number = service.registry.new_id()
         host = disk_sources.host_for(service, domain)
+        domain, gone = await launching.present(domain, caps, host, restored=incoming is not None)
         plan = plan_domain(domain, caps, host, number=number)
         directory = service.paths.machines / f"{number}-{entry.uuid}"
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
@@ -160,6 +161,8 @@ class Machines:
             entry.live.definition = document.write(domain)
         service.registry.run(entry, number)
         entry.state, entry.reason = State.PAUSED, Paused.STARTING_UP
+        for lost in gone:
+            service.happened(entry, "disk_change", lost.path, None, lost.alias, int(lost.dropped))
         if happenings.agent_of(plan.domain) is not None:
             service.happened(entry, "agent_lifecycle", happenings.DISCONNECTED, happenings.STARTED)
         spec = MachineSpec(

@@ -113,8 +113,6 @@ def _source(kind: str, source: DiskSource, whose: str) -> Iterator[Gap]:
         yield Gap(source, "reservations", f"managed <reservations> of {whose}", True)
     if source.seclabel:
         yield Gap(source, "seclabel", f"<seclabel> of {whose}", False)
-    if source.startupPolicy not in (None, "mandatory"):
-        yield Gap(source, "startupPolicy", f"startupPolicy '{source.startupPolicy}' of {whose}", False)
 
 
 def _interface(interface: Interface) -> Iterator[Gap]:
