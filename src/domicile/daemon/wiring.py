@@ -29,8 +29,8 @@ from domicile.store.store import Store
 from domicile.store.values import Author
 
 log = structlog.get_logger(__name__)
-#: Seconds without work for the database after which the index is brought up to date, and after which it is all the same.
-_QUIET, _AT_LAST = 1.0, 30.0
+#: Seconds without calls and work for the database after which the index is brought up to date, and after which it is all the same.
+_QUIET, _AT_LAST = 1.0, 10.0
 DAEMON = Author("root" if os.geteuid() == 0 else str(os.geteuid()), "domiciled", "")
 
 
@@ -102,7 +102,7 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
     ready()
     log.info("ready", socket=str(paths.socket), domains=len(service.registry))
     starting = asyncio.create_task(_autostart(service), name="autostart")
-    indexing = asyncio.create_task(_index(service), name="indexing")
+    indexing = asyncio.create_task(_index(service, server), name="indexing")
     try:
         await stop.wait()
     finally:
@@ -131,13 +131,16 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-async def _index(service: Service) -> None:
-    """Bring the index of all values up to date while nothing else is to be done, or a little of it every half minute."""
+async def _index(service: Service, server: Server[Service]) -> None:
+    """Bring the index of all values up to date while nothing else is to be done, or a little of it every ten seconds.
+
+    The thread that indexes holds the interpreter for milliseconds at a time: whoever calls meanwhile waits for it.
+    """
     pause, waited = 2.0, 0.0
     while True:
         await asyncio.sleep(pause)
         waited += pause
-        if service.quiet < _QUIET and waited < _AT_LAST:
+        if min(service.quiet, server.quiet) < _QUIET and waited < _AT_LAST:
             continue
         more = await service.when_idle(service.store.catch_up, 20)
         pause, waited = (0.2 if more else 2.0), 0.0

@@ -153,6 +153,11 @@ class Link(asyncio.Protocol, Generic[C]):
 
     # Is it still there?
 
+    @property
+    def heard(self) -> float:
+        """When, by the loop's clock, the client last sent anything."""
+        return self._heard
+
     def look_after(self, now: float) -> None:
         """Drop a client that left a message half sent, or that answers no pings."""
         if self.closed:

@@ -166,6 +166,12 @@ class Server(Generic[C]):
             for session in list(self.sessions):
                 session.look_after(now)
 
+    @property
+    def quiet(self) -> float:
+        """For how many seconds no client sent anything."""
+        last = max((session.heard for session in self.sessions), default=0.0)
+        return asyncio.get_running_loop().time() - last
+
     # The end.
 
     def on_close(self, action: Callable[[], object]) -> None:
