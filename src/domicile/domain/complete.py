@@ -152,8 +152,8 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     controllers.built_in(lists, c)
     devices.video(domain, c)
     consoles.pair(domain, c)
-    for family in FAMILIES:
-        for device in getattr(lists, family.tag):
+    for family, found in zip(FAMILIES, lists.families(), strict=True):
+        for device in found:
             family.defaults(device, c)
     defaults.totals(domain, c)
     numa.settle(domain, c)
@@ -180,8 +180,8 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     features.settle(domain, c)
     boards.settle(domain, c)
     protection.settle(domain)
-    for family in FAMILIES:
-        for device in getattr(lists, family.tag):
+    for family, found in zip(FAMILIES, lists.families(), strict=True):
+        for device in found:
             family.check(device, c)
     memory.assign_slots(lists.of(memory.MemoryDevice), c)
     checks.whole(domain, c)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, NO_NAME
@@ -51,6 +53,9 @@ TYPES = (
 )
 
 
+_families: Callable[[DeviceLists], tuple[list[Device], ...]] = attrgetter(*(family.tag for family in FAMILIES))
+
+
 class DeviceLists(Element):
     """The devices, a list for each family."""
 
@@ -61,10 +66,13 @@ class DeviceLists(Element):
         found: list[D] = getattr(self, kind.shape.tag)
         return found
 
+    def families(self) -> tuple[list[Device], ...]:
+        """Give the lists themselves, in the order of `devices.FAMILIES`."""
+        return _families(self)
+
     def every(self) -> Iterator[Device]:
         """Walk all devices, family after family."""
-        for family in FAMILIES:
-            yield from getattr(self, family.tag)
+        return chain.from_iterable(_families(self))
 
 
 def _devices() -> type[DeviceLists]:

@@ -57,9 +57,9 @@ def reserve(devices: DeviceLists, buses: Buses, c: Completion, given: Given) -> 
             if not root.taken(0x1F, function):
                 root.take(0x1F, function, False)
         for device in devices.of(Controller):
-            address = given(device)
             if device.type != "sata" or device.index != 0:
                 continue
+            address = given(device)
             if address is None:
                 if root.taken(0x1F, 2):
                     what = "PCI address '0000:00:1f.2', where the primary SATA controller is, is used twice"
@@ -105,7 +105,7 @@ def _put(device: Device, buses: Buses, slot: int, function: int, c: Completion, 
 def _q35(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
     root = buses.buses[0]
     for device in devices.of(Controller):
-        if trial.given(device) is not None:
+        if device.model == "pcie-root-port" or trial.given(device) is not None:  # ports, of which there may be many, are none
             continue
         if device.type == "sata" and device.index == 0:
             _put(device, buses, 0x1F, 2, c, trial)

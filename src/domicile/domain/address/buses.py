@@ -30,6 +30,11 @@ KINDS = (
 _ENDPOINTS = Pci.PCI | Pci.PCIE
 
 
+def _plugged(wants: int) -> int:
+    """Say what a bus must offer beside the kind of slot: devices that may be plugged in go where that works."""
+    return Pci.HOTPLUG if wants & Pci.HOTPLUG and wants & _ENDPOINTS else 0
+
+
 @dataclass(slots=True)
 class Slot:
     """One slot: a bit for each function taken, whether further ports may share it, whether the chipset takes all of it."""
@@ -65,9 +70,8 @@ class Bus:
             return bool(self.offers & wants & KINDS) or bool(
                 self.model == "pcie-root" and wants & (Pci.PCIE_TO_PCI | Pci.PCI_BRIDGE)
             )
-        if wants & Pci.HOTPLUG and not self.offers & Pci.HOTPLUG and wants & _ENDPOINTS:
-            return False
-        return bool(self.offers & wants & KINDS)
+        plugged = _plugged(wants)
+        return bool(self.offers & wants & KINDS) and self.offers & plugged == plugged
 
     def empty(self) -> bool:
         """Say whether no slot is taken."""
@@ -93,24 +97,34 @@ class Bus:
 
     def take(self, slot: int, function: int, aggregate: bool) -> None:
         """Mark a function as taken."""
-        found = self.slots.setdefault(slot, Slot())
+        found = self.slots.get(slot)
+        if found is None:
+            found = self.slots[slot] = Slot()
         if not found.functions:
             found.aggregate = aggregate
         found.functions |= 1 << function
 
     def take_slot(self, slot: int) -> None:
         """Mark a whole slot as taken."""
-        found = self.slots.setdefault(slot, Slot())
+        found = self.slots.get(slot)
+        if found is None:
+            found = self.slots[slot] = Slot()
         found.functions, found.whole = 0xFF, True
 
     def free(self, wants: int) -> tuple[int, int] | None:
         """Find the first free (slot, function)."""
+        slots = self.slots
+        if not slots:
+            return self.first, 0
         for slot in range(self.first, self.last + 1):
-            found = self.slots.get(slot)
-            if found is None or not found.functions:
+            found = slots.get(slot)
+            if found is None:
                 return slot, 0
-            if wants & Pci.AGGREGATE and found.aggregate and found.functions != 0xFF:
-                return slot, next(n for n in range(8) if not found.functions >> n & 1)
+            functions = found.functions
+            if not functions:
+                return slot, 0
+            if wants & Pci.AGGREGATE and found.aggregate and functions != 0xFF:
+                return slot, (~functions & (functions + 1)).bit_length() - 1  # the lowest bit that is not set
         return None
 
 
@@ -125,13 +139,14 @@ class Buses:
 
     def next(self, wants: int, group: int = 0) -> tuple[int, int, int] | None:
         """Find the next free (bus, slot, function) for an isolation group, growing if allowed."""
-        start = self.fits_from.get((wants, group), 0)
-        for number in range(start, len(self.buses)):
+        key = wants, group
+        kinds, plugged = wants & KINDS, _plugged(wants)
+        for number in range(self.fits_from.get(key, 0), len(self.buses)):
             bus = self.buses[number]
-            if bus.group == group and bus.fits(wants, False):
+            if bus.group == group and bus.offers & kinds and bus.offers & plugged == plugged:  # as `fits` says
                 found = bus.free(wants)
                 if found is not None:
-                    self.fits_from[wants, group] = number
+                    self.fits_from[key] = number
                     return number, *found
         for number, bus in enumerate(self.buses if self.roots else ()):
             if not bus.locked and bus.empty() and bus.fits(wants, False):

@@ -26,7 +26,7 @@ ORDER = (
     "filesystem", "interface", "sound", "controller", "disk", "hostdev", "memballoon", "rng", "watchdog", "video", "shmem",
     "input", "serial", "memory", "vsock", "iommu", "panic", "crypto", "pstore",
 )  # fmt: skip
-_LATER = tuple(family.tag for family in FAMILIES if family.tag not in ORDER)
+_FAMILIES = (*(BY_TAG[tag] for tag in ORDER), *(family for family in FAMILIES if family.tag not in ORDER))
 _USB2 = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
 
 
@@ -104,18 +104,21 @@ def wanting(devices: DeviceLists, c: Completion) -> Iterator[tuple[Device, WantP
             own = pci_want(controller.model or "")
             if own is not None and not _has(controller):
                 yield controller, own
-    for tag in (*ORDER, *_LATER):
-        for device in _asking(tag, devices):
-            if (isinstance(device, Controller) and device.type == "pci") or _has(device):
+    for family in _FAMILIES:
+        for device in _asking(family.tag, devices):
+            address = device.address
+            if address is not None and _has(device):
                 continue
-            want = BY_TAG[tag].place(device, c)
+            if isinstance(device, Controller) and device.type == "pci":
+                continue
+            want = family.place(device, c)
             if isinstance(want, WantPci):
                 yield device, want
 
 
 def _asking(tag: str, devices: DeviceLists) -> list[Device]:
     """List the devices of a family; interfaces that are devices of the host ask beside those."""
-    found: list[Device] = list(getattr(devices, tag, ()))
+    found: list[Device] = getattr(devices, tag)
     if tag == "interface":
         return [card for card in devices.of(Interface) if card.type != "hostdev"]
     if tag == "hostdev":
@@ -134,10 +137,11 @@ def _create(devices: DeviceLists, c: Completion, *, growing: bool) -> Buses:
     buses = Buses([Bus.of("pcie-root" if c.pcie else "pci-root")], growing, c.board.pci_roots)
     # Devices of the host stay away from the first of several host bridges.
     buses.buses[0].locked = c.board.pci_roots
-    buses.buses += [Bus.of(buses.filler()) for _ in range(top)]
+    models = [buses.filler()] * top
     for controller in devices.of(Controller):
         if controller.type == "pci" and controller.index and controller.model in builtin.MODELS:
-            buses.buses[controller.index] = Bus.of(controller.model)
+            models[controller.index - 1] = controller.model
+    buses.buses += [Bus.of(model) for model in models]
     for device in devices.every():
         address = device.address
         # A console that stands for a serial port may show that one's address; it has none of its own.
@@ -259,13 +263,14 @@ def _next(buses: Buses, flags: int, group: int = 0) -> tuple[int, int, int] | No
 
 def _give(devices: DeviceLists, buses: Buses, c: Completion, trial: _Trial) -> None:
     builtin.give(devices, buses, c, trial)
+    grouped = c.board.pci_roots
     for device, want in list(wanting(devices, c)):
         if trial.given(device) is not None:
             continue
         if isinstance(device, Controller) and device.model in _USB2:
             _companions(device, devices, buses, c, trial)
             continue
-        found = _next(buses, want.flags, isolation.group(device, c))
+        found = _next(buses, want.flags, isolation.group(device, c) if grouped else 0)
         if found is None:
             if not want.optional:
                 c.problem(device, f"no PCI slot is free for this '{device.shape.tag}'", "fewer devices or one more bus")
@@ -302,7 +307,7 @@ def _multifunction(devices: DeviceLists, buses: Buses) -> None:
     """Say on function 0 that there are more functions, where there are."""
     for device in devices.every():
         address = device.address
-        if isinstance(address, PciAddress) and address.given and not address.function and address.multifunction is None:
+        if isinstance(address, PciAddress) and not address.function and address.multifunction is None and address.given:
             bus = buses.buses[address.bus or 0] if (address.bus or 0) < len(buses.buses) else None
             slot = bus.slots.get(address.slot or 0) if bus is not None else None
             if slot is not None and slot.functions & 0xFE and not slot.whole:

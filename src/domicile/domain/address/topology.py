@@ -33,11 +33,10 @@ def details(controller: Controller, all_controllers: list[Controller], c: Comple
         c.default(controller.model_name, "name", name, "QEMU's device of that kind", "QEMU 中的同类设备")
     address = controller.address if isinstance(controller.address, PciAddress) else PciAddress()
     wanted: dict[str, int] = {}
-    if model == "pci-bridge":
+    if model == "pcie-root-port":
+        wanted = {"chassis": controller.index or 0, "port": ((address.slot or 0) << 3) + (address.function or 0)}
+    elif model == "pci-bridge":
         wanted["chassisNr"] = controller.index or 0
-    elif model == "pcie-root-port":
-        wanted["chassis"] = controller.index or 0
-        wanted["port"] = ((address.slot or 0) << 3) + (address.function or 0)
     elif model == "pcie-switch-downstream-port":
         wanted["chassis"] = controller.index or 0
         wanted["port"] = address.slot or 0
