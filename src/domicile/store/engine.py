@@ -18,12 +18,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
 from domicile.base.errors import Conflict, HostFailure, InvalidRequest, OutcomeUnknown
+from domicile.store.bulk import Direct, Target
 
 # How long a writer of another process may hold SQLite's lock before we give up.
 _BUSY_MS = 10_000
 # Pages of the write-ahead log between checkpoints (16 MB): fewer checkpoints, a third more definitions a second.
 _CHECKPOINT_PAGES = 4_000
 _CACHE_KIB = 32_768
+_BEGIN = "BEGIN IMMEDIATE"
 _PRAGMAS = (
     f"PRAGMA busy_timeout={_BUSY_MS}",
     "PRAGMA journal_mode=WAL",
@@ -72,6 +74,34 @@ class Database:
             except DBAPIError as error:
                 if committing and error.connection_invalidated:
                     raise OutcomeUnknown(f"the database went away while it stored a change: {error.orig}") from error
+                raise _translated(error) from error
+            except sqlite3.Error as error:
+                raise _of_driver(error) from error
+
+    @contextmanager
+    def change(self) -> Iterator[Target]:
+        """Give the writer for prepared statements alone (`bulk.Prepared`, `bulk.add`), otherwise like `write`.
+
+        On SQLite the transaction is the driver's own: beginning and ending it through SQLAlchemy takes as long as a statement.
+        """
+        if self.dialect != "sqlite":
+            with self.write() as connection:
+                yield connection
+            return
+        with self._lock:
+            try:
+                if self._writer is None:
+                    self._writer = self._writes.connect()
+                driver: Any = self._writer.connection.driver_connection
+                driver.execute(_BEGIN)
+                try:
+                    yield Direct(driver, self._engine.dialect)
+                    driver.execute("COMMIT")
+                except BaseException:
+                    if driver.in_transaction:
+                        driver.execute("ROLLBACK")
+                    raise
+            except DBAPIError as error:
                 raise _translated(error) from error
             except sqlite3.Error as error:
                 raise _of_driver(error) from error
@@ -152,4 +182,4 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the lock at once: one that begins as a reader may be refused in the middle.
     writes = connection.get_execution_options().get("writes", False)
     driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver.execute(_BEGIN if writes else "BEGIN")

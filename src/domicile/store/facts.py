@@ -17,9 +17,11 @@ from domicile.store.values import Fact, Match
 # PostgreSQL refuses index entries above 2,704 bytes; three such columns share one.
 _LONGEST = 200
 _COLUMNS = (fact.c.kind, fact.c.value, fact.c.path)
-_OF_DOMAIN = select(*_COLUMNS).where(fact.c.domain == bindparam("domain_"))
-_REMOVE = delete(fact).where(
-    fact.c.domain == bindparam("domain_"), *(column == bindparam(f"{column.name}_") for column in _COLUMNS)
+_OF_DOMAIN = bulk.Prepared(select(*_COLUMNS).where(fact.c.domain == bindparam("domain_")))
+_REMOVE = bulk.Prepared(
+    delete(fact).where(
+        fact.c.domain == bindparam("domain_"), *(column == bindparam(f"{column.name}_") for column in _COLUMNS)
+    )
 )
 _FIND = (
     select(domain.c.uuid, domain.c.name, fact.c.path, fact.c.value)
@@ -29,17 +31,15 @@ _FIND = (
 )
 
 
-def replace(connection: Connection, domain_id: int, facts: Iterable[Fact], *, fresh: bool) -> None:
+def replace(connection: bulk.Target, domain_id: int, facts: Iterable[Fact], *, fresh: bool) -> None:
     """Make these the facts of a domain, writing only what differs; `fresh` says that it has none yet."""
     wanted = {(shortened(kind), shortened(value), shortened(path)) for kind, value, path in facts}
     if not fresh:
-        present = {(row.kind, row.value, row.path) for row in connection.execute(_OF_DOMAIN, {"domain_": domain_id})}
+        present = {(kind, value, path) for kind, value, path in _OF_DOMAIN.run(connection, {"domain_": domain_id})}
         gone = present - wanted
         wanted -= present
-        if gone:
-            connection.execute(
-                _REMOVE, [{"domain_": domain_id, "kind_": k, "value_": v, "path_": p} for k, v, p in gone]
-            )
+        for kind, value, path in gone:
+            _REMOVE.run(connection, {"domain_": domain_id, "kind_": kind, "value_": value, "path_": path})
     bulk.add(connection, fact, [(domain_id, *row) for row in sorted(wanted)])
 
 

@@ -1,6 +1,6 @@
 """Definitions as an append-only line of revisions: every change adds one, nothing is ever lost.
 
-Functions over a Connection in a transaction; called by `store.Store`.
+Functions over a connection in a transaction; called by `store.Store`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from domicile.base.errors import Conflict, NotFound
 from domicile.base.ids import parse_uuid
@@ -44,14 +44,24 @@ _NEW_REVISION = bulk.Prepared(
     insert(revision).inline().values({c.name: bindparam(c.name) for c in revision.c if c.name != "id"})
 )
 # Statements that stand ready: making one anew for each call costs as much as running it.
-_BY_UUID = _ROW.where(domain.c.uuid == bindparam("uuid_"))
-_MOVE_HEAD = (
-    update(domain)
-    .where(domain.c.id == bindparam("id_"), domain.c.head == bindparam("parent_"))
-    .values({name: bindparam(name) for name in ("name", "head", "undefined_at")})
-)
-_MOVE_HEAD_AND_SUMMARY = _MOVE_HEAD.values(summary=bindparam("summary"))
-_UNDEFINE = _MOVE_HEAD.values(autostart=False)
+_BY_UUID = bulk.Prepared(_ROW.where(domain.c.uuid == bindparam("uuid_")))
+_BY_NAME = _ROW.where(domain.c.name == bindparam("name_"))
+_LIVE_BY_NAME = bulk.Prepared(_BY_NAME.where(_LIVE))
+_GONE_BY_NAME = bulk.Prepared(_BY_NAME.where(~_LIVE).order_by(domain.c.undefined_at.desc()))
+
+
+def _moving(*more: str) -> bulk.Prepared:
+    """Prepare making a revision the head, if the head is still its parent; the row comes back where it was."""
+    columns = ("name", "head", "undefined_at", *more)
+    return bulk.Prepared(
+        update(domain)
+        .where(domain.c.id == bindparam("id_"), domain.c.head == bindparam("parent_"))
+        .values({name: bindparam(name) for name in columns})
+        .returning(domain.c.id)
+    )
+
+
+_MOVE_HEAD, _MOVE_HEAD_AND_SUMMARY, _UNDEFINE = _moving(), _moving("summary"), _moving("autostart")
 _REVISIONS = select(revision, domain.c.uuid.label("domain_uuid")).join_from(revision, domain)
 _HISTORY = _REVISIONS.where(revision.c.domain == bindparam("domain_")).order_by(revision.c.n)
 _ONE = _REVISIONS.where(revision.c.domain == bindparam("domain_"), revision.c.n == bindparam("n_"))
@@ -64,7 +74,7 @@ _HEADS = select(domain.c.uuid, domain.c.name, domain.c.head, domain.c.autostart,
 
 
 def define(
-    connection: Connection, draft: Draft, author: Author, why: str, expect_head: int | None, kind: str
+    connection: bulk.Target, draft: Draft, author: Author, why: str, expect_head: int | None, kind: str
 ) -> Revision:
     """Store a definition as the domain's next revision, with its facts.
 
@@ -99,7 +109,7 @@ def define(
     return made
 
 
-def undefine(connection: Connection, key: str, author: Author, why: str) -> Revision:
+def undefine(connection: bulk.Target, key: str, author: Author, why: str) -> Revision:
     """Take a domain out of service; its history stays. Raises: NotFound."""
     row = _live_row(connection, key)
     now = clock.now()
@@ -119,7 +129,7 @@ def undelete(connection: Connection, key: str, author: Author, why: str) -> Revi
     row = any_row(connection, key)
     if row.undefined_at is None:
         raise Conflict(f"the domain '{row.name}' ({row.uuid}) is defined; there is nothing to undelete")
-    rival = _first(connection, _ROW.where(domain.c.name == row.name, _LIVE))
+    rival = _first(connection, _LIVE_BY_NAME, name_=row.name)
     if rival is not None:
         raise Conflict(
             f"cannot undelete the domain '{row.name}' ({row.uuid}): the name belongs to the domain {rival.uuid} now"
@@ -184,32 +194,30 @@ def set_autostart(connection: Connection, key: str, on: bool) -> None:
     connection.execute(update(domain).where(domain.c.id == row.id).values(autostart=on))
 
 
-def any_row(connection: Connection, key: str) -> Place:
+def any_row(connection: bulk.Target, key: str) -> Place:
     """Find a domain by uuid or name, defined or not; of several the defined one, else the last undefined."""
     uuid = parse_uuid(key)
     row = _first(connection, _BY_UUID, uuid_=uuid) if uuid else None
     if row is None:
-        by_name = _ROW.where(domain.c.name == key)
-        row = _first(connection, by_name.where(_LIVE))
-        row = row or _first(connection, by_name.where(~_LIVE).order_by(domain.c.undefined_at.desc()))
+        row = _first(connection, _LIVE_BY_NAME, name_=key) or _first(connection, _GONE_BY_NAME, name_=key)
     if row is None:
         raise NotFound(f"no domain has the name or uuid '{key}'")
     return row
 
 
-def _first(connection: Connection, wanted: Select[Any], **values: object) -> Place | None:
-    row = connection.execute(wanted, values).first()
-    return None if row is None else Place(*row)
+def _first(connection: bulk.Target, wanted: bulk.Prepared, **values: object) -> Place | None:
+    rows = wanted.run(connection, values)
+    return Place._make(rows[0]) if rows else None
 
 
-def _live_row(connection: Connection, key: str) -> Place:
+def _live_row(connection: bulk.Target, key: str) -> Place:
     row = any_row(connection, key)
     if row.undefined_at is not None:
         raise NotFound(f"the domain '{row.name}' ({row.uuid}) is not defined; it can be undeleted")
     return row
 
 
-def _row_for(connection: Connection, draft: Draft, kind: str) -> Place | None:
+def _row_for(connection: bulk.Target, draft: Draft, kind: str) -> Place | None:
     """Return the row that the draft is the next revision of, or None where it is a new domain's first."""
     mine = None
     for row in _RIVALS.run(connection, {"uuid_": draft.uuid, "name_": draft.name}):
@@ -226,7 +234,7 @@ def _row_for(connection: Connection, draft: Draft, kind: str) -> Place | None:
     return mine
 
 
-def _new_domain(connection: Connection, made: Revision, summary: str) -> int:
+def _new_domain(connection: bulk.Target, made: Revision, summary: str) -> int:
     values = {
         "uuid": made.uuid,
         "name": made.name,
@@ -241,20 +249,22 @@ def _new_domain(connection: Connection, made: Revision, summary: str) -> int:
 
 
 def _move_head(
-    connection: Connection, domain_id: int, made: Revision, undefined_at: int | None, summary: str | None
+    connection: bulk.Target, domain_id: int, made: Revision, undefined_at: int | None, summary: str | None
 ) -> None:
     """Make a revision the head; only if the head is still its parent."""
     values: dict[str, Any] = {"name": made.name, "head": made.n, "undefined_at": undefined_at}
     values |= {"id_": domain_id, "parent_": made.parent}
     if summary is not None:
-        moved = connection.execute(_MOVE_HEAD_AND_SUMMARY, values | {"summary": summary})
+        moved = _MOVE_HEAD_AND_SUMMARY.run(connection, values | {"summary": summary})
+    elif undefined_at is not None:
+        moved = _UNDEFINE.run(connection, values | {"autostart": False})
     else:
-        moved = connection.execute(_UNDEFINE if undefined_at is not None else _MOVE_HEAD, values)
-    if moved.rowcount != 1:
+        moved = _MOVE_HEAD.run(connection, values)
+    if len(moved) != 1:
         raise Conflict(f"the domain '{made.name}' ({made.uuid}) changed meanwhile")
 
 
-def _append(connection: Connection, domain_id: int, made: Revision) -> None:
+def _append(connection: bulk.Target, domain_id: int, made: Revision) -> None:
     _NEW_REVISION.run(
         connection,
         {

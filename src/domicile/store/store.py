@@ -83,7 +83,7 @@ class Store:
 
         Raises: Conflict where name or uuid belong to another domain, or the head is not the expected one.
         """
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             return revisions.define(connection, draft, author, why, expect_head, kind)
 
     def rename(self, draft: Draft, author: Author, why: str = "", *, expect_head: int | None = None) -> Revision:
@@ -92,7 +92,7 @@ class Store:
 
     def undefine(self, key: str, author: Author, why: str = "") -> Revision:
         """Take a domain (by uuid or name) out of service; its history stays. Raises: NotFound."""
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             return revisions.undefine(connection, key, author, why)
 
     def undelete(self, key: str, author: Author, why: str = "") -> Revision:
