@@ -155,7 +155,7 @@ def _constructor(cls: type[Any]) -> Callable[..., None]:
             names[f"default_{name}"] = item.default
             words.append(f"{name}=default_{name}")
             lines.append(f" self.{name} = {name}")
-    exec(f"def __init__(self, *, {', '.join(words)}):\n" + "\n".join(lines), names)  # noqa: S102  our own declarations
+    exec(f"def __init__(self, {', '.join(words)}):\n" + "\n".join(lines), names)  # noqa: S102  our own declarations
     made: Callable[..., None] = names["__init__"]
     return made
 

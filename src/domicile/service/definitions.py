@@ -122,7 +122,7 @@ class Definitions:
             entry = registry.add(Entry(draft.uuid, draft.name))
         if revision.n > entry.head:
             entry.head, entry.stored = revision.n, dict(draft.summary)
-            self._service.texts.put(entry.uuid, revision.n, draft.completed)
+            self._service.texts.put_packed(entry.uuid, revision.n, revision.packed_completed)
         return entry, created
 
     async def undefine(
@@ -230,7 +230,7 @@ class Definitions:
             service.tell(entry, Event.UNDEFINED, _ADDED + 1)
             service.registry.rename(entry, new)
             entry.head, entry.stored = revision.n, dict(draft.summary)
-            service.texts.put(entry.uuid, revision.n, draft.completed)
+            service.texts.put_packed(entry.uuid, revision.n, revision.packed_completed)
             service.tell(entry, Event.DEFINED, _RENAMED)
 
     async def set_autostart(self, entry: Entry, on: bool, author: Author) -> None:

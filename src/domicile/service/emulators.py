@@ -31,17 +31,17 @@ class Emulators:
 
     async def ensure(self, emulator: str | None, arch: str) -> None:
         """Get to know an emulator if it can be known and changed since it was last looked at."""
-        path = Path(emulator) if emulator is not None else self.usual().get(arch)
-        if path is None or not path.is_absolute():
+        path = emulator if emulator is not None else os.fspath(self.usual().get(arch, ""))
+        if not path.startswith("/"):
             return
-        known = self._known.get(os.fspath(path))
+        known = self._known.get(path)
         try:
-            if known is not None and known.mtime == path.stat().st_mtime:
+            if known is not None and known.mtime == os.stat(path).st_mtime:
                 return
             async with self._lock:
-                self._known[os.fspath(path)] = await cache.capabilities(path, self._directory, kvm=self._kvm)
+                self._known[path] = await cache.capabilities(Path(path), self._directory, kvm=self._kvm)
         except (DomicileError, OSError):
-            self._known.pop(os.fspath(path), None)
+            self._known.pop(path, None)
 
     async def ensure_for(self, domain: Domain) -> None:
         """Get to know the emulator a document names."""

@@ -17,8 +17,9 @@ R = TypeVar("R")
 
 #: Seconds that a commit may take on average to be done on the spot; a hop to the thread and back takes some 0.2 ms.
 BRIEF = 0.0015
-#: After one that took this long, so many go through the thread, whatever they take.
-LONG, CAREFUL = 0.01, 200
+#: After one that took this long, some go through the thread, whatever they take: few at first, up to `CAREFUL` where
+#: that happens again before as many went well.
+LONG, FEW, CAREFUL = 0.01, 12, 200
 
 
 class StoreWork:
@@ -29,7 +30,7 @@ class StoreWork:
         self._pending = 0
         self._last = 0.0
         self._takes = BRIEF
-        self._careful = 0
+        self._careful, self._dose, self._well = 0, FEW, 0
 
     @property
     def quiet(self) -> float:
@@ -62,7 +63,19 @@ class StoreWork:
         finally:
             took = time.monotonic() - began
             self._takes += (took - self._takes) / 8
-            self._careful = CAREFUL if took > LONG else max(0, self._careful - 1)
+            self._learn(took)
+
+    def _learn(self, took: float) -> None:
+        """Be careful for a while after one that took long, for longer where that is no exception."""
+        if took > LONG:
+            self._careful, self._well = self._dose, 0
+            self._dose = min(self._dose * 4, CAREFUL)
+        elif self._careful:
+            self._careful -= 1
+        else:
+            self._well += 1
+            if self._well == CAREFUL:
+                self._dose = FEW
 
     def close(self) -> None:
         """End the thread."""

@@ -5,8 +5,9 @@ Kept by `service`; whatever is not here is in the store.
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict
+
+from domicile.store import document
 
 # Enough for the documents of 10,000 ordinary guests.
 _MOST = 24 * 1024 * 1024
@@ -27,12 +28,15 @@ class Texts:
         if known is None or known[0] != revision:
             return None
         self._kept.move_to_end(uuid)
-        return zlib.decompress(known[1]).decode("utf-8", "surrogatepass")
+        return document.first_text(known[1])
 
     def put(self, uuid: str, revision: int, text: str) -> None:
         """Keep a document in place of what was kept of that domain."""
+        self.put_packed(uuid, revision, document.text_pack(text))
+
+    def put_packed(self, uuid: str, revision: int, packed: bytes) -> None:
+        """Keep a document that is compressed already, as the store does it."""
         self.drop(uuid)
-        packed = zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
         self._kept[uuid] = revision, packed
         self._size += len(packed) + _OVERHEAD
         while self._size > self._most and len(self._kept) > 1:

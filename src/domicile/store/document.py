@@ -14,9 +14,22 @@ EMPTY = b""
 
 def pack(authored: str, completed: str, report: str) -> bytes:
     """Join and compress the texts; no XML and no JSON can hold the NUL between them."""
+    return b"".join(packed_apart(authored, completed, report))
+
+
+def packed_apart(authored: str, completed: str, report: str) -> tuple[bytes, bytes]:
+    """Pack as `pack` does, cut where the completed text ends: the first part gives it alone, see `first_text`."""
     if "\0" in completed or "\0" in report:
         raise ValueError("a NUL character in a completed document or its report")
-    return text_pack(f"{completed}\0{report}\0{authored}")
+    press = zlib.compressobj(_LEVEL)
+    first = press.compress(completed.encode("utf-8", "surrogatepass")) + press.flush(zlib.Z_SYNC_FLUSH)
+    rest = press.compress(f"\0{report}\0{authored}".encode("utf-8", "surrogatepass")) + press.flush()
+    return first, rest
+
+
+def first_text(first: bytes) -> str:
+    """Return the text of a compressed stream's beginning, or of a whole one."""
+    return zlib.decompressobj().decompress(first).decode("utf-8", "surrogatepass")
 
 
 def unpack(packed: bytes) -> tuple[str, str, str]:

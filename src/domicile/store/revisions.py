@@ -87,6 +87,7 @@ def define(
         raise Conflict(
             f"the domain '{draft.name}' ({draft.uuid}) changed meanwhile: it is {found}, not at {expect_head}"
         )
+    first, rest = document.packed_apart(draft.authored, draft.completed, draft.report)
     made = Revision(
         uuid=draft.uuid,
         name=draft.name,
@@ -96,7 +97,8 @@ def define(
         author=author,
         why=why,
         parent=row.head if row else 0,
-        packed=document.pack(draft.authored, draft.completed, draft.report),
+        packed=first + rest,
+        packed_completed=first,
     )
     summary = _to_json(draft.summary).decode()
     if row is None:

@@ -66,6 +66,8 @@ class Revision:
     why: str
     parent: int
     packed: bytes = field(repr=False)
+    packed_completed: bytes = field(default=b"", repr=False)
+    """The completed text alone, compressed, as `document.first_text` reads it; only of a revision that was just stored."""
 
     @property
     def completed(self) -> str:

@@ -12,6 +12,9 @@ XML_TEXT = st.text().filter(lambda text: "\0" not in text)
 @given(authored=st.text(), completed=XML_TEXT, report=XML_TEXT)
 def test_three_texts_come_back(authored, completed, report):
     packed = document.pack(authored, completed, report)
+    first, rest = document.packed_apart(authored, completed, report)
+    assert first + rest == packed
+    assert document.first_text(first) == completed
     assert document.unpack(packed) == (completed, report, authored)
     assert document.completed(packed) == completed
 
