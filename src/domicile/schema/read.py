@@ -70,6 +70,15 @@ def parse(text: str | bytes) -> etree._Element:
     return root
 
 
+def _readers(shape: Shape) -> dict[str, tuple[str, frozenset[str] | None, Any, Field]]:
+    """Lay out what reading an element's attributes asks of their declarations: slot, words of an enumeration, else how to parse."""
+    shape.readers = {
+        name: (f.slot, frozenset(f.scalar.values) if f.scalar.name == "enum" else None, f.scalar.parse, f)
+        for name, f in shape.attrs.items()
+    }
+    return shape.readers
+
+
 @dataclass(slots=True)
 class Reader:
     """Reads elements and collects problems; `ignored` findings are what no declaration knows."""
@@ -80,14 +89,21 @@ class Reader:
         """Read `node` as an element of this shape."""
         made = shape.cls()
         made.source_line = node.sourceline or 0
-        attrs = shape.attrs
+        attrs = shape.readers or _readers(shape)
         for name, value in node.items():
-            declared = attrs.get(name)
-            if declared is None:
+            known = attrs.get(name)
+            if known is None:
                 self._unknown(node, f"@{name}")
                 continue
+            slot, words, parse, declared = known
+            if words is not None:
+                if value in words:
+                    setattr(made, slot, value)
+                else:
+                    self._bad(node, declared, value)
+                continue
             try:
-                setattr(made, declared.slot, declared.scalar.parse(value))
+                setattr(made, slot, parse(value))
             except ValueError:
                 self._bad(node, declared, value)
         for declared in shape.required:
@@ -96,9 +112,10 @@ class Reader:
                 self.problem(node, what, declared.scalar.accepted, f"@{declared.name}", declared.code)
         elements = shape.elements
         for sub in node:
-            declared = elements.get(sub.tag)
+            tag = sub.tag
+            declared = elements.get(tag)
             if declared is None:
-                if isinstance(sub.tag, str):
+                if isinstance(tag, str):
                     if shape.closed:
                         known = ", ".join(elements)
                         self.problem(sub, f"element '{node.tag}' has no '{sub.tag}'", known, "", CONFIG_UNSUPPORTED)
@@ -107,12 +124,13 @@ class Reader:
                 else:
                     self.problem(node, "an entity reference is not allowed here", "plain text")
                 continue
-            if declared.nested is None:
+            nested = declared.nested
+            if nested is None:
                 self._child(made, declared, sub)
             elif declared.kind == "children":
-                getattr(made, declared.slot).append(self.element(declared.nested, sub))
+                getattr(made, declared.slot).append(self.element(nested, sub))
             elif getattr(made, declared.slot) is None:
-                setattr(made, declared.slot, self.element(declared.nested, sub))
+                setattr(made, declared.slot, self.element(nested, sub))
             else:
                 self._unknown(sub, "", _TWICE)
         if shape.text is not None:

@@ -43,6 +43,8 @@ _SPACES = " \t\n\r\v\f"
 
 
 def _integer(text: str) -> int:
+    if text.isdigit() and text.isascii() and len(text) <= 20:
+        return int(text)
     body = text.lstrip(_SPACES)
     digits = body[1:] if body[:1] in "+-" else body
     if not digits or not _DIGITS.issuperset(digits) or len(digits) > 20:

@@ -80,6 +80,8 @@ class Shape:
     """Gives the attributes that are set, in their order, with their values."""
     set_elements: Callable[[Any], Sequence[tuple[Field, Any]]] = _none
     """Gives the child elements that are set, in their order, with their values; a list that is not empty counts as set."""
+    readers: Any = None
+    """What reading its attributes asks of their declarations, see schema.read; None until the first is read."""
     writer: Any = None
     """Writes such an element, see schema.write.writer_of; None until the first is written."""
 
