@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from domicile.devices.family import Family
@@ -98,17 +99,24 @@ class Audio(Device):
     output: Direction | None = f.child("What the guest plays.", "客户机的播放。", Direction, keep_empty=False)
 
 
+@cache
+def _foreign(kind: str) -> tuple[list[str], list[str]]:
+    """List what other backends know and this one does not, of itself and of each direction."""
+    named = {slot for slots in _OWN.values() for slot in slots} - set(_OWN.get(kind, ()))
+    sides = {slot for slots in _SIDE.values() for slot in slots} - set(_SIDE.get(kind, ()))
+    return sorted(named), sorted(sides)
+
+
 def defaults(audio: Audio, c: Completion) -> None:
     """Leave out what this backend does not know."""
     kind = audio.type or ""
     why = f"the backend {kind} has no such thing", f"后端 {kind} 没有此项"
-    named = {slot for slots in _OWN.values() for slot in slots} - set(_OWN.get(kind, ()))
-    omit(audio, [*_NEVER, *sorted(named)], c, *why)
-    sides = {slot for slots in _SIDE.values() for slot in slots} - set(_SIDE.get(kind, ()))
+    named, sides = _foreign(kind)
+    omit(audio, [*_NEVER, *named], c, *why)
     for side in (audio.input, audio.output):
         if side is None:
             continue
-        omit(side, sorted(sides), c, *why)
+        omit(side, sides, c, *why)
         side.bufferCount = side.bufferCount or None
         if side.fixedSettings and side.settings is None:
             side.settings = Settings()

@@ -72,11 +72,12 @@ def parse(text: str | bytes) -> etree._Element:
 
 def _readers(shape: Shape) -> dict[str, tuple[str, frozenset[str] | None, Any, Field]]:
     """Lay out what reading an element's attributes asks of their declarations: slot, words of an enumeration, else how to parse."""
-    shape.readers = {
+    found = {
         name: (f.slot, frozenset(f.scalar.values) if f.scalar.name == "enum" else None, f.scalar.parse, f)
         for name, f in shape.attrs.items()
     }
-    return shape.readers
+    shape.readers = found
+    return found
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class Emulators:
             return
         known = self._known.get(path)
         try:
-            if known is not None and known.mtime == os.stat(path).st_mtime:
+            if known is not None and known.mtime == os.stat(path).st_mtime:  # noqa: PTH116  asked for each definition
                 return
             async with self._lock:
                 self._known[path] = await cache.capabilities(Path(path), self._directory, kvm=self._kvm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domicile.base.errors import XML_ERROR
 from domicile.devices.controller import pci_checks
 from domicile.devices.controller.drivers import ESP, UNKNOWN
-from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller
+from domicile.devices.controller.model import MODELS, PCI_MODELS, TYPES, Controller, ControllerDriver
 from domicile.devices.parts import threads
 from domicile.devices.parts.bus import want_legacy, want_virtio
 from domicile.devices.parts.device import Master
@@ -113,7 +113,8 @@ def check(controller: Controller, c: Completion) -> None:
         )
     if controller.ports is not None and controller.type == "usb":
         _check_ports(controller, controller.ports, c)
-    _check_driver(controller, c)
+    if controller.driver is not None:
+        _check_driver(controller, controller.driver, c)
     _check_device(controller, c)
 
 
@@ -124,11 +125,8 @@ def _check_ports(controller: Controller, ports: int, c: Completion) -> None:
         c.problem(controller, what, f"1 to {most}", "@ports")
 
 
-def _check_driver(controller: Controller, c: Completion) -> None:
-    driver = controller.driver
+def _check_driver(controller: Controller, driver: ControllerDriver, c: Completion) -> None:
     virtio_scsi = controller.type == "scsi" and (controller.model or "").startswith("virtio")
-    if driver is None:
-        return
     for slot in ("iothread", "iothreads"):
         if getattr(driver, slot) is not None and not virtio_scsi:
             what = f"'{slot}' is for SCSI controllers of model 'virtio-scsi', not for type '{controller.type}'"

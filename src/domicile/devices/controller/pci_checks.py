@@ -32,11 +32,13 @@ def check(controller: Controller, c: Completion) -> None:
     bridge = controller.model == "pci-root" and c.board.pci_roots
     names, options = _HOST_BRIDGE if bridge else _KNOWN[controller.model or ""]
     name = controller.model_name.name if controller.model_name is not None else None
+    target, boards = controller.target, _EXPANDED.get(controller.model or "")
+    if name is None and target is None and boards is None and controller.pcihole64 is None:
+        return
     what = f"the PCI controller with index '{controller.index}', model '{controller.model}'"
     if name is not None and name not in names:
         accepted = ", ".join(names) or "no <model>"
         c.problem(controller.model_name, f"{what} has the <model> name '{name}'", accepted, "@name")
-    boards = _EXPANDED.get(controller.model or "")
     if boards is not None and c.board.name not in boards:
         c.problem(controller, f"{what} does not exist on machine type '{c.machine}'", "pci-bridge", "@model")
     if controller.pcihole64 is not None and not (controller.model or "").endswith("-root"):
@@ -44,7 +46,6 @@ def check(controller: Controller, c: Completion) -> None:
     elif controller.pcihole64 is not None and not (c.q35 or c.i440fx):
         message = f"machine type '{c.machine}' has no <pcihole64> that could be chosen"
         c.problem(controller.pcihole64, message, "no <pcihole64>")
-    target = controller.target
     if target is None:
         return
     for slot, (least, most) in _RANGES.items():

@@ -52,16 +52,21 @@ def check(disk: Disk, c: Completion) -> None:
     check_tuning(disk, target.dev, target.bus, c)
 
 
+# What a source says at least, by the type of its disk.
+_NEEDED = {
+    "file": ("file",),
+    "block": ("dev",),
+    "dir": ("dir",),
+    "network": ("protocol",),
+    "volume": ("pool", "volume"),
+}
+
+
 def _check_source(disk: Disk, dev: str, c: Completion) -> None:
     source = disk.source
-    given = {
-        "file": lambda: source and source.file,
-        "block": lambda: source and source.dev,
-        "dir": lambda: source and source.dir,
-        "network": lambda: source and source.protocol,
-        "volume": lambda: source and source.pool and source.volume,
-    }.get(disk.type or "file")
-    if given is not None and not given() and disk.device in ("disk", "lun"):
+    needed = _NEEDED.get(disk.type or "file", ())
+    lacking = source is None or any(not getattr(source, slot) for slot in needed)
+    if needed and lacking and disk.device in ("disk", "lun"):
         word = {"block": "dev", "network": "protocol", "volume": "pool"}.get(disk.type or "", disk.type or "file")
         c.problem(disk, f"disk '{dev}' has no source", f"<source {word}='…'/>", "source", code=NO_SOURCE)
     if disk.device == "lun" and disk.type not in ("block", "network", "volume"):

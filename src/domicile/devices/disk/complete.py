@@ -79,6 +79,13 @@ def defaults(disk: Disk, c: Completion) -> None:
 
 def sources(disk: Disk) -> Iterator[tuple[str, DiskSource]]:
     """List every source of a disk with its type: the top, its data file, the layers below and theirs."""
+    source, layer = disk.source, disk.backingStore
+    if layer is None and (source is None or source.dataStore is None):  # one file, as most have
+        return iter(()) if source is None else iter(((disk.type or "file", source),))
+    return _all_sources(disk)
+
+
+def _all_sources(disk: Disk) -> Iterator[tuple[str, DiskSource]]:
     yield from _with_data(disk.type or "file", disk.source)
     layer = disk.backingStore
     while layer is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from domicile.devices.graphics.model import CHANNELS, TYPES, Graphics, Listen
 from domicile.devices.parts.omit import omit
@@ -37,9 +38,7 @@ def defaults(graphics: Graphics, c: Completion) -> None:
     kind = graphics.type
     if kind not in _OWN:
         return
-    own = {*_OWN[kind], "type", *(("listens",) if kind in _SERVERS else ())}
-    foreign = [field.slot for field in graphics.shape.fields if field.slot not in own]
-    omit(graphics, foreign, c, f"graphics of type {kind} have no such thing", f"{kind} 类型的图形显示没有此项")
+    omit(graphics, _foreign(kind), c, f"graphics of type {kind} have no such thing", f"{kind} 类型的图形显示没有此项")
     for slot in ("fullscreen", "p2p", "replaceUser", "multiUser"):
         if getattr(graphics, slot) is False:
             setattr(graphics, slot, None)
@@ -49,6 +48,13 @@ def defaults(graphics: Graphics, c: Completion) -> None:
         _listens(graphics, c)
         {"vnc": _vnc, "spice": _spice, "rdp": _rdp}[kind](graphics, c)
         _mirror(graphics)
+
+
+@cache
+def _foreign(kind: str) -> tuple[str, ...]:
+    """List what displays of a type have not."""
+    own = {*_OWN[kind], "type", *(("listens",) if kind in _SERVERS else ())}
+    return tuple(field.slot for field in Graphics.shape.fields if field.slot not in own)
 
 
 def _listens(graphics: Graphics, c: Completion) -> None:

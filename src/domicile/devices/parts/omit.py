@@ -17,7 +17,10 @@ def omit(element: Element, slots: Iterable[str], completion: Completion, en: str
     """Empty the named slots of an element that are set, each with a note of kind ``ignored``."""
     declared = element.shape.by_slot
     for slot in slots:
+        value = getattr(element, slot)
+        if value is None:
+            continue
         empty = _EMPTY.get(declared[slot].kind)
-        if getattr(element, slot) != empty:
+        if value != empty:
             setattr(element, slot, [] if empty == [] else empty)
             completion.notes.append((element, slot, "ignored", en, zh))

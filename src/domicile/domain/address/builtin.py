@@ -105,7 +105,9 @@ def _put(device: Device, buses: Buses, slot: int, function: int, c: Completion, 
 def _q35(devices: DeviceLists, buses: Buses, c: Completion, trial: Any) -> None:
     root = buses.buses[0]
     for device in devices.of(Controller):
-        if device.model == "pcie-root-port" or trial.given(device) is not None:  # ports, of which there may be many, are none
+        if (
+            device.model == "pcie-root-port" or trial.given(device) is not None
+        ):  # ports, of which there may be many, are none
             continue
         if device.type == "sata" and device.index == 0:
             _put(device, buses, 0x1F, 2, c, trial)

@@ -5,7 +5,9 @@ Given numbers are kept; the others are counted up in subsystem 0xfe, in an order
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
+from operator import attrgetter
 
 from domicile.base.errors import INTERNAL_ERROR, XML_ERROR
 from domicile.devices import BY_TAG, FAMILIES
@@ -23,13 +25,14 @@ ORDER = (
     "input", "filesystem", "watchdog", "memballoon", "rng", "nvram", "hub", "shmem", "tpm", "panic", "redirdev", "memory",
     "iommu", "vsock", "crypto", "pstore",
 )  # fmt: skip
-_LATER = tuple(family.tag for family in FAMILIES if family.tag not in ORDER)
+_lists: Callable[[DeviceLists], tuple[list[Device], ...]] = attrgetter(
+    *ORDER, *(family.tag for family in FAMILIES if family.tag not in ORDER)
+)
 
 
 def walk(devices: DeviceLists) -> Iterator[Device]:
     """Walk all devices in the order in which their identities on the channel are given out."""
-    for tag in (*ORDER, *_LATER):
-        yield from getattr(devices, tag, ())
+    return chain.from_iterable(_lists(devices))
 
 
 def check(devices: DeviceLists, c: Completion) -> None:

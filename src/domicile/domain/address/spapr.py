@@ -23,11 +23,12 @@ def assign(devices: DeviceLists, c: Completion) -> None:
     """Give every device on the bus a register of its own."""
     taken: set[int] = set()
     for device in devices.every():
-        if isinstance(device.address, SpaprVioAddress) and device.address.reg is not None and _is_own(device):
-            if device.address.reg in taken:
-                message = f"spapr-vio address '{device.address.reg:#010x}' is used twice"
-                c.problem(device.address, message, "a free register", "@reg", code=XML_ERROR)
-            taken.add(device.address.reg)
+        address = device.address
+        if isinstance(address, SpaprVioAddress) and address.reg is not None and _is_own(device):
+            if address.reg in taken:
+                message = f"spapr-vio address '{address.reg:#010x}' is used twice"
+                c.problem(address, message, "a free register", "@reg", code=XML_ERROR)
+            taken.add(address.reg)
     for tag, first in FIRST.items():
         for device in getattr(devices, tag, ()):
             if isinstance(device, Controller) and device.type != "scsi":

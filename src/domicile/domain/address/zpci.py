@@ -28,7 +28,10 @@ def check(devices: DeviceLists, c: Completion) -> None:
     """Find numbers that are out of range or used twice, or that nothing asks for."""
     seen: dict[str, set[int | None]] = {slot: set() for slot in _NUMBERS}
     for device in ccw.walk(devices):
-        zpci = device.address.zpci if isinstance(device.address, PciAddress) else None
+        address = device.address
+        if address is None:
+            continue
+        zpci = address.zpci if isinstance(address, PciAddress) else None
         if zpci is None or (zpci.uid is None and zpci.fid is None):
             continue
         if not _known(c):

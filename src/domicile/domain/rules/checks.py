@@ -178,11 +178,13 @@ def _boot(domain: Domain, c: Completion) -> None:
         return
     orders: dict[int, Device] = {}
     for device in domain.devices.every():
-        load = device.boot.loadparm if device.boot is not None else None
+        if device.boot is None:
+            continue
+        load = device.boot.loadparm
         if load is not None and not is_loadparm(load):
             what = f"attribute 'loadparm' of element 'boot' has the value '{load}'"
             c.problem(device.boot, what, LOADPARM.accepted, "@loadparm", code=INTERNAL_ERROR)
-        if device.boot is None or device.boot.order is None:
+        if device.boot.order is None:
             continue
         if device.boot.order in orders:
             c.problem(

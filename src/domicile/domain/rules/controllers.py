@@ -56,12 +56,16 @@ def number(devices: DeviceLists, c: Completion) -> None:
         if controller.type is not None and controller.index is not None:
             taken.setdefault(controller.type, set()).add(controller.index)
     before: Controller | None = None
+    lowest: dict[str, int] = {}  # below which every number of a kind is used
     for controller in controllers:
         if controller.type is not None and controller.index is None:
             used = taken.setdefault(controller.type, set())
             index = _companion_index(controller, before, controllers)
             if index is None:
-                index = next(n for n in range(len(used) + 1) if n not in used)
+                index = lowest.get(controller.type, 0)
+                while index in used:
+                    index += 1
+                lowest[controller.type] = index
             used.add(index)
             c.allocate(controller, "index", index, "the first free number of its kind", "同类中第一个空闲序号")
         if controller.type == "usb":
@@ -92,22 +96,21 @@ def built_in(devices: DeviceLists, c: Completion) -> None:
     """Add the controllers the machine type itself brings."""
     controllers = devices.of(Controller)
 
-    def missing(kind: str, index: int = 0) -> bool:
-        return not any(k.type == kind and k.index == index for k in controllers)
+    there = {k.type for k in controllers if k.index == 0}
 
     def add(**values: object) -> None:
         controller = Controller(**values)
         join(controllers, controller, c)
         c.add(controller, "the machine type has it built in or by default", "该机型内建或默认带有")
 
-    if missing("usb"):
+    if "usb" not in there:
         added = c.board.usb_added
         model = c.usual(added if c.host.modern else (added and c.board.usb_of_old) or added)
         if model is not None:
             add(type="usb", index=0, model=model)
-    if c.q35 and missing("sata"):
+    if c.q35 and "sata" not in there:
         add(type="sata", index=0)
-    if c.pci and missing("pci"):
+    if c.pci and "pci" not in there:
         add(type="pci", index=0, model=c.board.pci_root)
 
 
@@ -148,8 +151,9 @@ def _up_to(devices: DeviceLists, kind: str, highest: int, c: Completion) -> None
 def _add(devices: DeviceLists, kind: str, index: int, c: Completion) -> None:
     """Add a controller unless it is there."""
     controllers = devices.of(Controller)
-    if any(k.type == kind and k.index == index for k in controllers):
-        return
+    for known in controllers:
+        if known.type == kind and known.index == index:
+            return
     controller = Controller(type=kind, index=index)
     if kind == "scsi":
         controller.model = next((k.model for k in controllers if k.type == "scsi"), None)

@@ -5,14 +5,17 @@ Domicile has no security driver; labels are kept for hosts that have one, and ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from domicile.base.errors import CONFIG_UNSUPPORTED, XML_DETAIL, XML_ERROR
+from domicile.devices import FAMILIES
 from domicile.devices.disk import Disk
 from domicile.devices.disk.complete import sources
 from domicile.devices.parts.device import Device
-from domicile.domain.domain import Domain
+from domicile.domain.domain import DeviceLists, Domain
 from domicile.plan.facts import Completion
 
 _TYPES = ("dynamic", "static", "none")
@@ -49,9 +52,21 @@ def as_given(domain: Domain, c: Completion) -> None:
 
 def check(domain: Domain, c: Completion) -> None:
     """Check the labels of single images and files."""
-    for device in domain.devices.every() if domain.devices is not None else ():
+    for device in chain.from_iterable(_sourced(domain.devices)) if domain.devices is not None else ():
         for labels in _lists(device):
-            _check(labels, domain, c)
+            if labels:
+                _check(labels, domain, c)
+
+
+# The families whose devices have images or files that may have labels of their own, in the order of all.
+_sourced: Callable[[DeviceLists], tuple[list[Device], ...]] = attrgetter(
+    *(
+        family.tag
+        for family in FAMILIES
+        if family.element is Disk
+        or ("source" in family.element.shape.by_slot and family.element.shape.by_slot["source"].kind == "children")
+    )
+)
 
 
 def _lists(device: Device) -> Iterator[Sequence[Any]]:
@@ -59,8 +74,7 @@ def _lists(device: Device) -> Iterator[Sequence[Any]]:
         for _, source in sources(device):
             yield source.seclabel
     else:
-        found = getattr(device, "source", None)
-        for source in found if isinstance(found, list) else ():
+        for source in device.source:  # type: ignore[attr-defined]
             yield getattr(source, "seclabel", ())
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import count, islice
+from collections.abc import Callable
+from itertools import chain, count, islice
+from operator import attrgetter
 from typing import Any, cast
 
 from domicile.base.errors import XML_ERROR
-from domicile.devices import audio, hostdev, memory, panic, tpm, video, watchdog
+from domicile.devices import FAMILIES, audio, hostdev, memory, panic, tpm, video, watchdog
 from domicile.devices.console import Console, mirrors
 from domicile.devices.controller import Controller, pci_checks
 from domicile.devices.disk import Disk, tuning_checks
@@ -18,10 +20,10 @@ from domicile.devices.interface import Interface
 from domicile.devices.iommu import Iommu
 from domicile.devices.parts import threads as mapped
 from domicile.devices.parts.chardev import wants_spice
-from domicile.devices.parts.device import UnassignedAddress
+from domicile.devices.parts.device import Device, UnassignedAddress
 from domicile.devices.smartcard import Smartcard
 from domicile.devices.sound import Sound
-from domicile.domain.domain import Domain
+from domicile.domain.domain import DeviceLists, Domain
 from domicile.domain.rules import scsi
 from domicile.domain.rules.checks import MAX_THREADS
 from domicile.plan.facts import Completion
@@ -103,15 +105,27 @@ def _spice(domain: Domain, present: bool, c: Completion) -> None:
     assert domain.devices is not None
     if present:
         return
-    for device in domain.devices.every():
-        if getattr(device, "type", None) in ("spicevmc", "spiceport") and wants_spice(cast("Any", device)):
-            kind = device.type  # type: ignore[attr-defined]
+    for device in chain.from_iterable(_spicy(domain.devices)):
+        kind = device.type  # type: ignore[attr-defined]
+        if kind in _SPICY and wants_spice(cast("Any", device)):
             c.problem(
                 device,
                 f"<{device.shape.tag}> of type '{kind}' needs a display of type 'spice'",
                 "<graphics type='spice'/>",
                 "@type",
             )
+
+
+_SPICY = ("spicevmc", "spiceport")
+# The families of which there are devices of these types.
+_spicy: Callable[[DeviceLists], tuple[list[Device], ...]] = attrgetter(
+    *(
+        family.tag
+        for family in FAMILIES
+        if (kind := family.element.shape.by_slot.get("type")) is not None
+        and (not kind.scalar.values or not set(kind.scalar.values).isdisjoint(_SPICY))
+    )
+)
 
 
 def _disks(domain: Domain, c: Completion) -> None:
@@ -166,7 +180,9 @@ def _names(domain: Domain, c: Completion) -> None:
     assert domain.devices is not None
     seen: set[str] = set()
     for device in domain.devices.every():
-        name = device.alias.name if device.alias is not None else ""
+        if device.alias is None:
+            continue
+        name = device.alias.name
         mirror = isinstance(device, Console) and mirrors(device)
         if name and name in seen and not mirror:
             c.problem(device, f"the alias '{name}' is used for more than one device", "each alias once", "alias/@name")
