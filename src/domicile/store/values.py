@@ -66,7 +66,7 @@ class Revision:
     why: str
     parent: int
     packed: bytes = field(repr=False)
-    packed_completed: bytes = field(default=b"", repr=False)
+    packed_completed: bytes = field(default=b"", repr=False, compare=False)
     """The completed text alone, compressed, as `document.first_text` reads it; only of a revision that was just stored."""
 
     @property
