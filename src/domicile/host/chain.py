@@ -26,7 +26,15 @@ def layers(path: str) -> list[str]:
     Raises:
         HostFailure: a layer cannot be read, or the chain is endless.
     """
-    found: list[str] = []
+    return [name for name, _ in described(path)]
+
+
+def described(path: str) -> list[tuple[str, str | None]]:
+    """List the files below an image with the formats that headers say they have, None where they say none.
+
+    Raises: HostFailure, as `layers` does.
+    """
+    found: dict[str, str | None] = {}
     current: str | None = path
     while current is not None:
         below = _below(current)
@@ -35,9 +43,16 @@ def layers(path: str) -> list[str]:
         name, kind = below
         if name in found or name == path or len(found) >= _DEEPEST:
             raise HostFailure(f"the backing files of {path} go round in a circle or never end at {name}")
-        found.append(name)
+        found[name] = kind
         current = name if kind == "qcow2" else None
-    return found
+    return list(found.items())
+
+
+def whole(path: str) -> bool:
+    """Whether the last of the files below an image has none below it that `described` leaves out. Raises: HostFailure."""
+    below = described(path)
+    name, kind = below[-1] if below else (path, "qcow2")
+    return kind != "qcow2" or not _names_another(name)
 
 
 def _below(path: str) -> tuple[str, str | None] | None:
@@ -59,6 +74,19 @@ def _below(path: str) -> tuple[str, str | None] | None:
     below = name.removeprefix("file:")
     full = below if below.startswith("/") else os.path.normpath(Path(path).parent / below)
     return full, plain
+
+
+def _names_another(path: str) -> bool:
+    """Whether an image's header names anything below it."""
+    try:
+        with open(path, "rb") as image:  # noqa: PTH123 - as above
+            head = image.read(_HEADER.size)
+    except OSError as error:
+        raise HostFailure(f"the image {path} cannot be read: {error.strerror}") from error
+    if len(head) < _HEADER.size:
+        return False
+    magic, _, offset, size = _HEADER.unpack_from(head)
+    return bool(magic == _MAGIC and offset and size)
 
 
 def _format(descriptor: int, head: bytes, version: int, end: int) -> str | None:

@@ -49,10 +49,12 @@ class Labels:
                 raise HostFailure(f"{need.path} cannot be {'written' if need.writable else 'read'} by this user")
             return
         _check_way(Path(path), self._user)
-        if path in self._lent:
+        if path in self._lent and _allowed(found, self._user, 6 if need.writable else 4):
             self._lent[path][1].add(machine)
         elif not _allowed(found, self._user, 6 if need.writable else 4):
-            self._lent[path] = ((found.st_uid, found.st_gid), {machine})
+            # A file that was removed and made anew has another owner than the one that was lent.
+            users = self._lent[path][1] if path in self._lent else set()
+            self._lent[path] = ((found.st_uid, found.st_gid), users | {machine})
             try:
                 os.chown(path, self._user.uid, self._user.gid)
             except OSError as error:

@@ -152,18 +152,6 @@ async def _numbered(state: Running, disk: Disk, number: int) -> str | None:
     return None
 
 
-async def job(state: Running, path: str) -> Mapping[str, Any] | None:
-    """Give the job that QEMU does with a disk; None where there is none. Raises: InvalidRequest."""
-    disk = tune.disk_of(state.domain, path)
-    dev, alias = disk.target.dev if disk.target is not None else "", disk.alias.name if disk.alias is not None else ""
-    for each in await state.qmp("query-block-jobs"):
-        name = str(each.get("device") or "")
-        if name in (alias, dev) or any(mark in name.split("-") for mark in (dev, alias) if mark):
-            found: Mapping[str, Any] = each
-            return found
-    return None
-
-
 async def peek(machine: Machine, offset: int, size: int, *, physical: bool) -> bytes:
     """Read a guest's memory through a file in the machine's own directory, which QEMU writes. Raises: QemuRefused, HostFailure."""
     place = machine.directory / f"peek-{secrets.token_hex(8)}"

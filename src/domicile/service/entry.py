@@ -16,6 +16,7 @@ import msgspec
 
 from domicile.base.errors import DeadlineExceeded
 from domicile.plan.capabilities import Capabilities
+from domicile.runtime.block_job import BlockJob
 from domicile.runtime.job import Job
 from domicile.runtime.machine import Machine
 
@@ -31,7 +32,8 @@ class Live:
 
     `definition` is the completed document of a machine that was never stored; `open_ports` holds the aliases of channels
     that a program of the guest has open; `leaving` are those who wait for devices to go, `numbers` is the greatest number
-    that a disk's layer was given since the daemon began.
+    that a disk's layer was given since the daemon began. `detected` are the layers that only images' headers name, `jobs` the block
+    jobs under way, by the disks' targets; `failures` are the reasons why jobs failed that somebody waits for.
     """
 
     xml: str
@@ -43,6 +45,9 @@ class Live:
     open_ports: set[str] = field(default_factory=set)
     numbers: int = 0
     leaving: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
+    detected: set[str] = field(default_factory=set)
+    jobs: dict[str, BlockJob] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

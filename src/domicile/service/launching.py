@@ -10,6 +10,7 @@ from pathlib import Path
 
 from domicile.base.errors import HostFailure, Unsupported
 from domicile.devices.disk import Disk
+from domicile.domain import block_chain
 from domicile.domain.domain import Domain
 from domicile.domain.edit.devices import remove
 from domicile.domain.plan import plan_domain
@@ -121,6 +122,32 @@ def below(disk: Disk, host: Host) -> list[File]:
         return []
     origin = f"disk {disk.target.dev if disk.target is not None else ''}"
     return [File(layer, writable=False, origin=origin) for layer in chain.layers(path)]
+
+
+def with_chains(domain: Domain, host: Host) -> tuple[Domain, set[str]]:
+    """Give a copy whose disks name the layers below their qcow2 images as the headers do, and those layers' paths.
+
+    So each layer gets a block node of its own, which block jobs need. Where a header does not say all (a format is missing, a
+    layer is on a server), QEMU opens what is below by itself. Raises: HostFailure.
+    """
+    found: dict[int, list[tuple[str, str, str]]] = {}
+    for number, disk in enumerate(disk_sources.disks(domain)):
+        source, kind = disk.source, disk.type or "file"
+        path = disk_sources.path_of(host, kind, source) if source is not None else None
+        format = disk.driver.type if disk.driver is not None else None
+        if not path or kind not in ("file", "block") or format != "qcow2" or disk.backingStore is not None:
+            continue
+        below = chain.described(path)
+        if below and all(each for _, each in below) and chain.whole(path):
+            found[number] = [
+                ("block" if Path(name).is_block_device() else "file", name, each or "") for name, each in below
+            ]
+    if not found:
+        return domain, set()
+    made: Domain = tree.copy(domain)
+    for number, below_disk in found.items():
+        block_chain.chained(disk_sources.disks(made)[number], below_disk)
+    return made, {name for layers in found.values() for _, name, _ in layers}
 
 
 def policy(domain: Domain) -> Policy:

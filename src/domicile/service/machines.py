@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from domicile.base import tasks
@@ -24,6 +25,7 @@ from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
 from domicile.service import (
+    block_ending,
     disk_sources,
     drafts,
     happenings,
@@ -142,12 +144,13 @@ class Machines:
         number = service.registry.new_id()
         host = disk_sources.host_for(service, domain)
         domain, gone = await launching.present(domain, caps, host, restored=incoming is not None)
-        plan = plan_domain(domain, caps, host, number=number)
+        chained, detected = await asyncio.to_thread(launching.with_chains, domain, host)
+        plan = plan_domain(chained, caps, host, number=number)
         directory = service.paths.machines / f"{number}-{entry.uuid}"
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
-        below = await asyncio.to_thread(launching.backing_files, domain, host)
+        below = await asyncio.to_thread(launching.backing_files, chained, host)
         needs = [*launching.resolved(plan.needs, self.networks, service.networks), *below]
-        uses = disk_sources.uses(domain, host, [need.path for need in below])
+        uses = disk_sources.uses(chained, host, [need.path for need in below])
         images = await service.images.known(entry.uuid, entry.name, uses)
         try:
             items = await sealing.sealed(service, plan.domain, plan.items, directory, fresh=True)
@@ -157,6 +160,7 @@ class Machines:
         argv = [plan.binary, *(word for option in render.command_line(items, caps.version) for word in option.words)]
         # The machine's own document needs what it is given at start; until then it is the plan's.
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
+        entry.live.detected = detected
         if not revision:
             entry.live.definition = document.write(domain)
         service.registry.run(entry, number)
@@ -234,6 +238,8 @@ class Machines:
             "record": record.to_json().decode(),
             "arguments": known.arguments if known is not None else [],
             "definition": known.definition if known is not None else "",
+            "detected": sorted(known.detected) if known is not None else [],
+            "jobs": msgspec.to_builtins(list(known.jobs.values())) if known is not None else [],
         }
         stored = MachineRecord(
             uuid=entry.uuid, name=entry.name, id=record.id, pid=record.pid, start_time=record.start_time, directory=record.directory,
@@ -311,6 +317,7 @@ class Machines:
             for kind, args in happenings.heard(entry, event.name, event.data):
                 service.happened(entry, kind, *args)
             hotplug.happened(service, entry, event)
+            block_ending.heard(service, entry, event.name, event.data)
 
     def ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""

@@ -46,10 +46,10 @@ def check(overlays: Sequence[Overlay]) -> None:
             images.check_free(overlay.path, f"external snapshot file for disk {overlay.target}")
 
 
-def check_idle(domain: Domain, names: Sequence[str]) -> None:
-    """Refuse disks that have a job that copies them. Raises: Busy."""
+def check_idle(state: Running, names: Sequence[str]) -> None:
+    """Refuse disks that have a job. Raises: Busy."""
     for name in names:
-        if disk_of(domain, name).mirror is not None:
+        if name in state.live.jobs:
             raise Busy(f"disk '{name}' already in active block job")
 
 
@@ -68,13 +68,15 @@ async def make(domain: Domain, overlays: Sequence[Overlay], undo: Undo, sizes: d
         await images.overlay(overlay.path, overlay.format, below, kind, (sizes or {}).get(overlay.target))
 
 
-def node_items(state: Running, disk: Disk, source: DiskSource, kind: str, format: str, name: str) -> list[Structured]:
-    """Plan the block nodes of one more image for a disk, with nothing below it; they are called by `name`."""
+def node_items(
+    state: Running, disk: Disk, source: DiskSource, kind: str, format: str, name: str, below: str | None = None
+) -> list[Structured]:
+    """Plan the block nodes of one more image for a disk, above a node or with nothing below it; they are called by `name`."""
     host = disk_sources.host_for(state.service, state.domain)
     facts = planning(state.domain, state.caps, host, state.machine.id)
     chain = Chain(disk, disk.driver or DiskDriver(), facts, facts.origin(disk), [])
     layer = Layer(kind, source, format, name, False, top=True, ends=format in LAYERED)
-    layer.encryption = source.encryption
+    layer.encryption, layer.below = source.encryption, below
     chain.layer(layer)
     return [item for item in chain.items if isinstance(item, Structured)]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from domicile.base.errors import DomicileError, InvalidRequest, Unsupported, WrongState
-from domicile.domain import compare, document
+from domicile.domain import block_chain, compare, document
 from domicile.domain.complete import complete
 from domicile.domain.domain import Domain
 from domicile.runtime.image import Image
@@ -23,6 +23,7 @@ from domicile.runtime.job import Operation
 from domicile.runtime.record import Record
 from domicile.runtime.start import Incoming
 from domicile.runtime.states import Paused, Running, Shutoff
+from domicile.service import disk_sources
 from domicile.service.entry import Entry
 from domicile.service.outfile import forget_cached, opened, rewritten
 from domicile.service.states import settle_left, writing
@@ -111,6 +112,8 @@ class Saves:
         service = self._service
         assert entry.live is not None
         domain = document.read_stored(entry.live.xml)
+        for disk in disk_sources.disks(domain):
+            block_chain.hide(disk, entry.live.detected)
         await service.emulators.ensure_for(domain)
         return complete(domain, service.host, service.emulators.find).domain
 

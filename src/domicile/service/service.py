@@ -21,6 +21,7 @@ from domicile.plan.host import Host
 from domicile.runtime.console import Console, Consoles
 from domicile.service import snapshot_settling
 from domicile.service.agents import Agents
+from domicile.service.block_jobs import BlockJobs
 from domicile.service.changes import Changes
 from domicile.service.controls import Controls
 from domicile.service.definitions import Definitions
@@ -91,7 +92,7 @@ class Service:
         self.networks = Networks(store, self.in_store, paths.networks)
         self.secrets, self.pools, self.images = Secrets(self), Pools(self), ImagesInUse(self)
         self.volumes = Volumes(self)
-        self.snapshots = Snapshots(self)
+        self.snapshots, self.block_jobs = Snapshots(self), BlockJobs(self)
         self.definitions, self.machines, self.changes = definitions, machines, Changes(self)
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback

@@ -89,7 +89,7 @@ async def _inside_offline(snapshot: DomainSnapshot, domain: Domain) -> None:
 async def _inside(state: RunningState, snapshot: DomainSnapshot, *, halt: bool) -> None:
     machine, name = state.machine, snapshot.name or ""
     ran = machine.alive().state is State.RUNNING
-    layers.check_idle(state.domain, [made.name or "" for made in snapshot.disks_in("internal")])
+    layers.check_idle(state, [made.name or "" for made in snapshot.disks_in("internal")])
     aliases = [layers.alias_of(disk_of(state.domain, made.name or "")) for made in snapshot.disks_in("internal")]
     nodes = await jobs.tops(state.qmp, aliases)
     try:
@@ -128,7 +128,7 @@ async def _layered(
     state = service.changes.running(entry)
     machine = state.machine
     await asyncio.to_thread(layers.check, new)
-    layers.check_idle(state.domain, [overlay.target for overlay in new])
+    layers.check_idle(state, [overlay.target for overlay in new])
     ran = machine.alive().state is State.RUNNING
     frozen = False
     try:

@@ -56,7 +56,7 @@ async def _settle(service: Service, entry: Entry, row: SnapshotRow) -> str:
     text = await service.in_store(service.store.snapshot_text, row.kind, row.domain, row.name)
     snapshot = documents.read_stored(text)
     if how.get("deleting"):
-        await service.snapshots.delete_data(entry, row.name)
+        await service.snapshots.delete_data(entry, row.name, _AUTHOR)
         current = row.parent if service.snapshots.of(entry).current == row.name else None
         await service.snapshots.lineages.drop(entry, [row.name], current)
         return "deleted"

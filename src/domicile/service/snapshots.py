@@ -18,7 +18,6 @@ from domicile.base.errors import (
     DomicileError,
     InvalidRequest,
     NotFound,
-    Unsupported,
     WrongState,
 )
 from domicile.domain import snapshot as documents
@@ -28,7 +27,7 @@ from domicile.domain.snapshot import DISK_SNAPSHOT, DomainSnapshot
 from domicile.runtime import snapshot as jobs
 from domicile.runtime.states import State
 from domicile.service import overlays as layers
-from domicile.service import snapshot_making
+from domicile.service import snapshot_making, snapshot_merging
 from domicile.service.lineages import Lineages
 from domicile.service.snapshot_making import Manner
 from domicile.storage import snapshots as images
@@ -172,13 +171,14 @@ class Snapshots:
             moment = lineage.find(name)
             below = [each.name for each in lineage.descendants(name)] if children or only_children else []
             gone = [*reversed(below), *([] if only_children else [name])]
-            outside = [each for each in gone if lineage.find(each).facts.get("external")]
-            if outside and not metadata_only:
-                raise Unsupported(f"deletion of {len(outside)} external disk snapshots not supported yet")
+            if not metadata_only:
+                snapshot_merging.check(lineage, gone)
+                for each in gone:
+                    await snapshot_merging.in_use(self._service, entry, await self.document(entry, each))
             for each in gone:
                 if not metadata_only:
                     await self.lineages.mark(entry, each, {"deleting": True})
-                    await self.delete_data(entry, each)
+                    await self.delete_data(entry, each, author)
                 await self.lineages.drop(entry, [each], self._next_current(lineage, each, gone, moment))
         self._service.machines.done("snapshot-delete", entry, author, snapshot=name)
 
@@ -192,10 +192,13 @@ class Snapshots:
             parent = lineage.find(parent).parent
         return parent
 
-    async def delete_data(self, entry: Entry, name: str) -> None:
-        """Delete what a snapshot keeps in the disks' images; what is not there any more counts as deleted."""
+    async def delete_data(self, entry: Entry, name: str, author: Author) -> None:
+        """Delete what a snapshot keeps in the disks' images or as layers; what is not there any more counts as deleted."""
         snapshot = await self.document(entry, name)
         service = self._service
+        if snapshot.external:
+            await snapshot_merging.merge(service, entry, snapshot, author)
+            return
         if entry.machine is not None:
             state = service.changes.running(entry)
             wanted = {made.name for made in snapshot.disks_in("internal")}

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from domicile.base.errors import DomicileError
 from domicile.domain import document
 from domicile.domain.domain import Domain
 from domicile.runtime import reattach as finding
+from domicile.runtime.block_job import BlockJob
 from domicile.runtime.record import Record, left_behind, newest
 from domicile.runtime.states import Shutoff, State
-from domicile.service import drafts, launching
+from domicile.service import block_ending, drafts, launching
 from domicile.service.entry import Entry, Live
 from domicile.store.values import Author, MachineRecord
 
@@ -71,6 +73,9 @@ class Takeover:
         caps = service.emulators.find_for(running)
         entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments, caps)
         entry.live.definition = str(known.facts.get("definition") or "")
+        entry.live.detected = set(known.facts.get("detected") or ())
+        jobs = msgspec.convert(known.facts.get("jobs") or [], list[BlockJob])
+        entry.live.jobs = {job.disk: job for job in jobs}
         service.registry.run(entry, record.id)
         entry.state, entry.reason, entry.since = record.state, record.reason, record.since
         try:
@@ -89,6 +94,10 @@ class Takeover:
             entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
             await service.agents.look(entry)
             await service.machines.claim_images(entry)
+            try:
+                await block_ending.take_up(service, entry)
+            except DomicileError as error:
+                log.error("block jobs not taken up", domain=entry.name, reason=error.message)
             return
         if entry.live is not None:
             entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN

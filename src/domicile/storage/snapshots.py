@@ -75,6 +75,16 @@ async def empty(path: str, format: str, size: int) -> None:
         raise
 
 
+async def commit(path: str, format: str) -> None:
+    """Write what an image holds into the one below it; the image stays as it is. Raises: HostFailure, DeadlineExceeded."""
+    await programs.run([_TOOL, "commit", "-q", "-d", "-f", format, path], deadline=programs.LONG)
+
+
+async def rebase(path: str, format: str, below: str, below_format: str) -> None:
+    """Say in an image's header that another is below it. Raises: HostFailure, DeadlineExceeded."""
+    await programs.run([_TOOL, "rebase", "-q", "-u", "-f", format, "-F", below_format, "-b", below, path])
+
+
 def check_free(path: str, words: str) -> None:
     """Refuse a file that has something in it; `words` come before its path. Raises: Unsupported."""
     try:
