@@ -72,6 +72,13 @@ class Labels:
                 except OSError as error:
                     log.warning("owner not restored", path=path, owner=owner, reason=error.strerror)
 
+    def hand_on(self, machine: str) -> None:
+        """Forget what a machine had without changing owners: it goes on elsewhere with the same files."""
+        for path, (_, users) in list(self._lent.items()):
+            users.discard(machine)
+            if not users:
+                del self._lent[path]
+
     def lent_to(self, machine: str) -> dict[str, Owner]:
         """Give what a machine's record must remember: the first owner of each file it was lent."""
         return {path: owner for path, (owner, users) in self._lent.items() if machine in users}

@@ -80,6 +80,20 @@ def memory_kib() -> int:
     return os.sysconf("SC_PHYS_PAGES") * page_size() // 1024
 
 
+def memory_free_kib() -> int:
+    """Give the memory that new programs can have."""
+    for line in _text(Path("/proc/meminfo")).splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0])
+    return memory_kib()
+
+
+def has_ipv6() -> bool:
+    """Say whether the host has addresses of the newer kind."""
+    return bool(_text(Path("/proc/net/if_inet6")).strip())
+
+
 def page_size() -> int:
     """Give the size of a page in bytes."""
     return os.sysconf("SC_PAGE_SIZE")

@@ -59,6 +59,13 @@ class Settings:
     vxhs_tls: bool = False
     vxhs_tls_x509_cert_dir: str = "/etc/pki/libvirt-vxhs"
     vxhs_tls_x509_secret_uuid: str = ""
+    migration_address: str = ""
+    migration_host: str = ""
+    migration_port_min: int = 49152
+    migration_port_max: int = 49215
+    migrate_tls_x509_cert_dir: str = "/etc/pki/qemu"
+    migrate_tls_x509_verify: bool = True
+    migrate_tls_x509_secret_uuid: str = ""
     dump_guest_core: bool = False
     sandbox: bool = True
     audio_driver: str = ""

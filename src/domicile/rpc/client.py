@@ -76,12 +76,17 @@ class Client:
         except OSError as fault:
             sock.close()
             raise e.HostFailure(f"no daemon answers at {path}: {fault.strerror or fault}") from fault
-        client = cls(sock)
         try:
-            client._call(timeout, connect.connect_open, None, 1 if read_only else 0)
+            return cls.over(sock, timeout, read_only=read_only)
         except BaseException:
             sock.close()
             raise
+
+    @classmethod
+    def over(cls, sock: socket.socket, timeout: float = 10.0, *, read_only: bool = False) -> Self:
+        """Open over a socket that is connected already. Raises: OutcomeUnknown, DeadlineExceeded, Denied."""
+        client = cls(sock)
+        client._call(timeout, connect.connect_open, None, 1 if read_only else 0)
         return client
 
     def call(self, stub: Stub[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

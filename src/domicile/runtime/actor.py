@@ -77,6 +77,7 @@ class Actor:
         self._children: asyncio.TaskGroup | None = None
         self._busy: set[asyncio.Task[None]] = set()
         self._actor: asyncio.Task[None] | None = None
+        self._hearers: list[asyncio.Queue[Event | None]] = []
 
     # What is known, without asking anyone.
 
@@ -229,6 +230,8 @@ class Actor:
                     self._reset.set()
                 self._apply(lifecycle.heard(self._condition, self._record.policy, name, data))
                 self._tell(MachineEvent(self, "qemu", name=name, data=data, at=at))
+                for hearer in self._hearers:
+                    hearer.put_nowait(message)
             case _Found(status):
                 self._apply(lifecycle.found(self._condition, self._record.policy, status))
             case _Lost():
@@ -245,6 +248,8 @@ class Actor:
         self._host.take_back(self.uuid)
         record.forget(self.directory)
         self._gone.set()
+        for hearer in self._hearers:
+            hearer.put_nowait(None)
         self._apply(lifecycle.ended(self._condition))
         log.info("machine ended", domain=self.name, state=self.state.name, status=self._process.exit_status)
 

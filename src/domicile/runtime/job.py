@@ -41,7 +41,10 @@ class Kind(IntEnum):
 
 @dataclass(slots=True)
 class Job:
-    """One long operation. `figures` is what QEMU last said of it; `cancelled` is set by whoever wants it to end."""
+    """One long operation. `figures` is what QEMU last said of it; `cancelled` is set by whoever wants it to end.
+
+    `told` are the amounts where the other end of a migration has measured them.
+    """
 
     operation: Operation
     kind: Kind = Kind.UNBOUNDED
@@ -49,6 +52,7 @@ class Job:
     took: float | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    told: Mapping[str, int] | None = None
 
     @property
     def elapsed_ms(self) -> int:
@@ -61,6 +65,8 @@ class Job:
 
     def amounts(self) -> dict[str, int]:
         """Give all figures by libvirt's names: times in milliseconds, amounts in bytes; left out is what is not known."""
+        if self.told is not None:
+            return dict(self.told)
         return {name: value for name, value in _amounts(self.figures).items() if value is not None}
 
 

@@ -123,6 +123,12 @@ def reverted(now: Condition, *, paused: bool) -> Outcome:
     return replace(now, run=Running.FROM_SNAPSHOT), (said,)
 
 
+def awaited(now: Condition) -> Outcome:
+    """QEMU waits for a machine that comes from another host; its CPUs go once that is settled."""
+    then = replace(now, run=Running.MIGRATED)
+    return then.to(State.PAUSED, Paused.MIGRATION), (Say(Kind.STARTED, Started.MIGRATED),)
+
+
 def ended(now: Condition) -> Outcome:
     """Conclude from the end of the process."""
     reason = now.off
@@ -146,7 +152,7 @@ def heard(now: Condition, policy: Policy, name: str, data: Mapping[str, Any]) ->
 def _stop(now: Condition, _policy: Policy, _data: Mapping[str, Any]) -> Outcome:
     if now.state is not State.RUNNING:
         return now, ()
-    detail = {Paused.IOERROR: Suspended.IOERROR, Paused.WATCHDOG: Suspended.WATCHDOG}.get(now.pause, Suspended.PAUSED)
+    detail = _SUSPENDED.get(now.pause, Suspended.PAUSED)
     then = replace(now, pause=Paused.UNKNOWN)
     return then.to(State.PAUSED, now.pause), (Say(Kind.SUSPENDED, detail),)
 
@@ -158,8 +164,15 @@ def _resume(now: Condition, _policy: Policy, _data: Mapping[str, Any]) -> Outcom
     return then.to(State.RUNNING, now.run), (Say(Kind.RESUMED, _RESUMED.get(now.run, Resumed.UNPAUSED)),)
 
 
+_SUSPENDED = {
+    Paused.IOERROR: Suspended.IOERROR,
+    Paused.WATCHDOG: Suspended.WATCHDOG,
+    Paused.MIGRATION: Suspended.MIGRATED,
+    Paused.POSTCOPY: Suspended.POSTCOPY,
+}
 _RESUMED = {
     Running.MIGRATED: Resumed.MIGRATED,
+    Running.MIGRATION_CANCELED: Resumed.MIGRATED,
     Running.RESTORED: Resumed.FROM_SNAPSHOT,
     Running.FROM_SNAPSHOT: Resumed.FROM_SNAPSHOT,
     Running.POSTCOPY: Resumed.POSTCOPY,

@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
 from domicile.base.errors import DeadlineExceeded, OutcomeUnknown, WrongState
-from domicile.qemu.monitor import DEADLINE
+from domicile.qemu.monitor import DEADLINE, Event
+from domicile.runtime import lifecycle
 from domicile.runtime.actor import Actor
 from domicile.runtime.event import Listener, MachineEvent
 from domicile.runtime.job import Job, Operation
 from domicile.runtime.save import settle
-from domicile.runtime.states import Paused, Running, Shutoff, State
+from domicile.runtime.states import Kind, Paused, Running, Shutoff, State, Suspended
 
 #: Seconds to wait until another long operation or change has ended.
 PATIENCE = 30.0
@@ -49,11 +51,59 @@ class Machine(Actor):
 
     async def resume(self, deadline: float = DEADLINE) -> None:
         """Let the CPUs go on."""
+        if self.arriving:
+            raise WrongState(f"domain {self.name} is on its way here; it runs once its migration has finished")
         if self.alive().state is State.RUNNING:
             raise WrongState(f"domain {self.name} is already running")
         if self.state is State.PMSUSPENDED:
             raise WrongState(f"domain {self.name} sleeps by its guest's own wish; wake it up instead")
         await self._change("cont", deadline)
+
+    # Migration.
+
+    @property
+    def arriving(self) -> bool:
+        """Whether it comes from another host and it is not settled yet that it runs here."""
+        return self._record.arriving is not None and self._record.arriving.phase == "waiting"
+
+    async def await_arrival(self, deadline: float = DEADLINE) -> None:
+        """Start the actor of a QEMU that waits for a machine's state from another host."""
+        if self._monitor is None:
+            raise OutcomeUnknown(f"domain {self.name}: QEMU's monitor is out of reach")
+        self.begin()
+        self._mailbox.put_nowait(lambda: self._apply(lifecycle.awaited(self._condition)))
+        await self.learn(self._monitor, deadline)
+        await self._settled()
+
+    def expect_change(self, *, pause: Paused | None = None, run: Running | None = None) -> None:
+        """Note why QEMU is about to stop the CPUs, or to let them go, by itself."""
+        if pause is not None:
+            self._condition = replace(self._condition, pause=pause)
+        if run is not None:
+            self._condition = replace(self._condition, run=run)
+
+    def settled_paused(self) -> None:
+        """Note that a machine that has arrived stays paused, by its owner's wish."""
+        self._condition = replace(self._condition.to(State.PAUSED, Paused.USER), run=Running.UNPAUSED)
+        self._tell(MachineEvent(self, "lifecycle", int(Kind.SUSPENDED), int(Suspended.PAUSED), at=time.time()))
+
+    def expect_end(self, why: Shutoff | None) -> None:
+        """Note why QEMU may end from now on, None for no known reason."""
+        self._condition = replace(self._condition, off=why)
+
+    @contextmanager
+    def hearing(self) -> Iterator[asyncio.Queue[Event | None]]:
+        """Give QEMU's own events as they come, None once the machine is over."""
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._hearers.append(events)
+        if self._gone.is_set():
+            events.put_nowait(None)
+        try:
+            yield events
+        finally:
+            self._hearers.remove(events)
+
+    # Power.
 
     async def shutdown(self, deadline: float = DEADLINE) -> None:
         """Press the power button; the guest decides what follows."""

@@ -31,6 +31,39 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """A machine on its way to another host, by its `token`: how far it is, and who can say what became of it.
+
+    `phase` is ``moving`` until QEMU has handed all over, then ``handed`` (``postcopy`` where memory follows): from then on only the target, or the database
+    that both share, knows where the machine runs. `contacts` are URIs of the target's daemon; `generation` is that of the
+    claim where the database is shared, else 0. `ran` says that the guest ran before, `undefine` that its definition goes, too,
+    and `copied` that its disks stay behind.
+    """
+
+    token: str
+    phase: str = "moving"
+    contacts: tuple[str, ...] = ()
+    generation: int = 0
+    ran: bool = True
+    undefine: bool = False
+    copied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """A machine that comes from another host. `phase` is ``waiting`` until it is settled that it runs here, then ``taken``.
+
+    `holder` and `generation` are the source's claim where both share one database. `running` says whether it shall run.
+    """
+
+    token: str
+    phase: str = "waiting"
+    holder: str = ""
+    generation: int = 0
+    running: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A running machine in a form that outlives the daemon. Paths are text, times are since the epoch."""
 
@@ -57,6 +90,10 @@ class Record:
     #: Whether it ends with the connection of the client that started it.
     autodestroy: bool = False
     unfinished: Unfinished | None = None
+    leaving: Leaving | None = None
+    arriving: Arriving | None = None
+    #: The most that a migration of it may send a second, in MiB; 0 is no limit.
+    migration_speed: int = 0
 
     def to_json(self) -> bytes:
         """Give the stored form."""

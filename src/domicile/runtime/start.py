@@ -27,8 +27,8 @@ from domicile.runtime import guest_cpu, record, snapshot
 from domicile.runtime.event import Dumper, no_dump
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.machine import Listener, Machine
-from domicile.runtime.record import Record
-from domicile.runtime.save import read_state
+from domicile.runtime.record import Arriving, Record
+from domicile.runtime.save import Speaker, read_state
 from domicile.runtime.states import Paused, State
 
 _PORT_RACES = 3
@@ -54,6 +54,14 @@ class FromSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """A machine that comes from another host: how it is to be noted, and what makes its QEMU listen."""
+
+    note: Arriving
+    listen: Callable[[Speaker], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """What is to be started. `argv` is complete, with tokens for what the needs and the launch provide.
 
@@ -71,7 +79,7 @@ class MachineSpec:
     paused: bool = False
     env: Mapping[str, str] | None = None
     commands: Sequence[Command] = ()
-    incoming: Incoming | FromSnapshot | None = None
+    incoming: Incoming | FromSnapshot | Awaited | None = None
     dumper: Dumper = no_dump
     autodestroy: bool = False
     cpu: Expected | None = None
@@ -112,7 +120,7 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         undo.push("take back what the host gave", lambda: host.take_back(spec.uuid))
         undo.push("close taps", given.hand_over)
         await host.start_helpers(spec.uuid, spec.needs, given, spec.directory, spec.log)
-        argv = [*spec.argv, "-incoming", "defer"] if isinstance(spec.incoming, Incoming) else spec.argv
+        argv = [*spec.argv, "-incoming", "defer"] if isinstance(spec.incoming, Incoming | Awaited) else spec.argv
         launched = await asyncio.to_thread(
             spawn, argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env
         )
@@ -133,16 +141,14 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
             await guest_cpu.check(spec.cpu, monitor, deadline)
         if isinstance(spec.incoming, Incoming):
             await _restore(spec.incoming, monitor, launched)
-        elif spec.incoming is not None:
+        elif isinstance(spec.incoming, FromSnapshot):
             nodes = await snapshot.tops(monitor.execute, spec.incoming.disks)
             await snapshot.load(monitor.execute, spec.incoming.name, nodes)
+        elif spec.incoming is not None:
+            await spec.incoming.listen(monitor.execute)
         machine.adopt(monitor)
         try:
-            if isinstance(spec.incoming, Incoming) and spec.incoming.image:
-                machine.note(restored=spec.incoming.image)
-            reverted = isinstance(spec.incoming, FromSnapshot)
-            restored = spec.incoming is not None and not reverted
-            await machine.come_up(paused=spec.paused, deadline=deadline, restored=restored, reverted=reverted)
+            await _come_up(machine, spec, deadline)
         except OutcomeUnknown as error:
             await launched.process.ended()
             raise QemuRefused(f"QEMU ended while it started: {last_words(launched)}") from error
@@ -154,6 +160,16 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
     if keep is not None:
         await keep(complete)
     return machine
+
+
+async def _come_up(machine: Machine, spec: MachineSpec, deadline: float) -> None:
+    if isinstance(spec.incoming, Awaited):
+        await machine.await_arrival(deadline)
+        return
+    if isinstance(spec.incoming, Incoming) and spec.incoming.image:
+        machine.note(restored=spec.incoming.image)
+    reverted, restored = isinstance(spec.incoming, FromSnapshot), isinstance(spec.incoming, Incoming)
+    await machine.come_up(paused=spec.paused, deadline=deadline, restored=restored, reverted=reverted)
 
 
 async def _restore(incoming: Incoming, monitor: Monitor, launched: Launched) -> None:
@@ -188,6 +204,7 @@ def _record(spec: MachineSpec, given: Fulfilled, launched: Launched, host: Host)
         helpers=host.helpers.known(spec.uuid),
         argv=launched.argv,
         autodestroy=spec.autodestroy,
+        arriving=spec.incoming.note if isinstance(spec.incoming, Awaited) else None,
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domicile.base.errors import HostFailure, Unsupported
 from domicile.devices.disk import Disk
@@ -19,10 +20,13 @@ from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.plan.need import File, Need, Tap
 from domicile.runtime.lifecycle import Policy
-from domicile.runtime.start import FromSnapshot, Incoming
+from domicile.runtime.start import Awaited, FromSnapshot, Incoming
 from domicile.schema import tree
 from domicile.service import disk_sources
 from domicile.service.networks import Networks
+
+if TYPE_CHECKING:
+    from domicile.service.service import Service
 
 
 def resolved(needs: tuple[Need, ...], bridges: Mapping[str, str], networks: Networks) -> list[Need]:
@@ -44,7 +48,9 @@ def resolved(needs: tuple[Need, ...], bridges: Mapping[str, str], networks: Netw
     return found
 
 
-def named(incoming: Incoming | FromSnapshot | None, domain: Domain) -> Incoming | FromSnapshot | None:
+def named(
+    incoming: Incoming | FromSnapshot | Awaited | None, domain: Domain
+) -> Incoming | FromSnapshot | Awaited | None:
     """Give what a machine goes on from with the disks' names in QEMU in place of their targets."""
     if not isinstance(incoming, FromSnapshot):
         return incoming
@@ -209,3 +215,19 @@ def mark(directory: Path, name: str, *, on: bool) -> None:
 def marks(directory: Path) -> set[str]:
     """List the marks that were made."""
     return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+
+
+async def capabilities(service: Service, domain: Domain) -> Capabilities:
+    """Give what the emulator of a domain can do. Raises: HostFailure, Unsupported."""
+    emulators = service.emulators
+    emulator = domain.devices.emulator if domain.devices is not None else None
+    arch = (domain.os.type.arch if domain.os is not None and domain.os.type is not None else None) or ""
+    await emulators.ensure(emulator, arch)
+    caps = emulators.find(emulator, arch)
+    if caps is None:
+        raise HostFailure(
+            f"emulator '{emulator}' is not there or is no QEMU; an installed one would be accepted, see `domicile doctor`"
+        )
+    if domain.type == "kvm" and not (caps.kvm and service.host.kvm):
+        raise Unsupported("KVM does not work on this host; domain type 'qemu' would be accepted, see `domicile doctor`")
+    return caps

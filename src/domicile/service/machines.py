@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from domicile.base import tasks
-from domicile.base.errors import Conflict, DomicileError, HostFailure, Unsupported, WrongState
+from domicile.base.errors import DomicileError, Unsupported, WrongState
 from domicile.domain import document, live, namespace
 from domicile.domain.cpus import choose, verify
 from domicile.domain.domain import Domain
@@ -20,7 +20,7 @@ from domicile.plan.capabilities import Capabilities
 from domicile.qemu import render
 from domicile.runtime.machine import Machine, MachineEvent
 from domicile.runtime.record import Record, forget
-from domicile.runtime.start import FromSnapshot, Incoming, MachineSpec
+from domicile.runtime.start import Awaited, FromSnapshot, Incoming, MachineSpec
 from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
@@ -109,15 +109,7 @@ class Machines:
         Raises: Conflict, WrongState
         """
         registry, uuid, name = self._service.registry, domain.uuid or "", domain.name or ""
-        other = registry.named(name)
-        if other is not None and other.uuid != uuid:
-            raise Conflict(f"domain '{name}' already exists with uuid {other.uuid}")
-        entry = registry.get(uuid)
-        if entry is not None and entry.name != name:
-            raise Conflict(f"domain '{entry.name}' is already defined with uuid {uuid}")
-        if entry is not None and entry.active:
-            raise WrongState(f"domain '{name}' is already active")
-        return entry if entry is not None else registry.add(Entry(uuid, name))
+        return registry.startable(uuid, name) or registry.add(Entry(uuid, name))
 
     async def launch(
         self,
@@ -127,10 +119,15 @@ class Machines:
         author: Author,
         *,
         paused: bool,
-        incoming: Incoming | FromSnapshot | None = None,
+        incoming: Incoming | FromSnapshot | Awaited | None = None,
         autodestroy: bool = False,
+        definition: str = "",
     ) -> None:
-        """Start a machine from a completed domain; the caller holds the entry's lock."""
+        """Start a machine from a completed domain; the caller holds the entry's lock.
+
+        `definition` is the document where the domain has the names of an earlier run. A machine that is awaited from a host
+        on the same database has no claim yet, and no place in the store: both come with the claim.
+        """
         service = self._service
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
@@ -162,7 +159,7 @@ class Machines:
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
         entry.live.detected = detected
         if not revision:
-            entry.live.definition = document.write(domain)
+            entry.live.definition = definition or document.write(domain)
         service.registry.run(entry, number)
         entry.state, entry.reason = State.PAUSED, Paused.STARTING_UP
         for lost in gone:
@@ -176,12 +173,14 @@ class Machines:
             incoming=launching.named(incoming, plan.domain), autodestroy=autodestroy, dumper=service.saves.dump_crashed,
             cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if caps.arch in ("x86_64", "i386") else None,
         )  # fmt: skip
+        elsewhere = isinstance(incoming, Awaited) and bool(incoming.note.holder)
+        keeper = None if elsewhere else self._keeper(entry, plan, caps, number)
         try:
-            claim = await service.in_store(service.store.claim, entry.uuid, self.host, images)
-            self.claims[entry.uuid] = claim
-            machine = await start_machine(
-                spec, service.resources, self.listener(entry), self._keeper(entry, plan, caps, number)
-            )
+            if elsewhere:
+                await service.in_store(service.store.take_images, images)
+            else:
+                self.claims[entry.uuid] = await service.in_store(service.store.claim, entry.uuid, self.host, images)
+            machine = await start_machine(spec, service.resources, self.listener(entry), keeper)
         except BaseException as error:
             await asyncio.to_thread(forget, directory)
             await self._failed(entry, author, error)
@@ -195,8 +194,9 @@ class Machines:
         except DomicileError:
             await machine.end(Shutoff.FAILED)
             raise
-        verb = "start" if incoming is None else "restore" if isinstance(incoming, Incoming) else "snapshot-revert"
-        tasks.spawn(f"log of {entry.name}", service.log(verb, author, entry, revision=revision, pid=machine.pid))
+        if not isinstance(incoming, Awaited):
+            verb = "start" if incoming is None else "restore" if isinstance(incoming, Incoming) else "snapshot-revert"
+            self.done(verb, entry, author, revision=revision, pid=machine.pid)
 
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
@@ -208,20 +208,7 @@ class Machines:
 
     async def capabilities(self, domain: Domain) -> Capabilities:
         """Give what the emulator of a domain can do. Raises: HostFailure, Unsupported."""
-        emulators = self._service.emulators
-        emulator = domain.devices.emulator if domain.devices is not None else None
-        arch = (domain.os.type.arch if domain.os is not None and domain.os.type is not None else None) or ""
-        await emulators.ensure(emulator, arch)
-        caps = emulators.find(emulator, arch)
-        if caps is None:
-            raise HostFailure(
-                f"emulator '{emulator}' is not there or is no QEMU; an installed one would be accepted, see `domicile doctor`"
-            )
-        if domain.type == "kvm" and not (caps.kvm and self._service.host.kvm):
-            raise Unsupported(
-                "KVM does not work on this host; domain type 'qemu' would be accepted, see `domicile doctor`"
-            )
-        return caps
+        return await launching.capabilities(self._service, domain)
 
     def _keeper(self, entry: Entry, plan: Plan, caps: Capabilities, number: int) -> Any:
         async def keep(record: Record) -> None:
@@ -233,6 +220,10 @@ class Machines:
         return keep
 
     async def _put(self, entry: Entry, record: Record, xml: str, images: list[ImageUse] | None = None) -> None:
+        await self._service.in_store(self._service.store.put_machine, self.stored(entry, record, xml), images)
+
+    def stored(self, entry: Entry, record: Record, xml: str) -> MachineRecord:
+        """Say what the store keeps of a running machine."""
         known = entry.live
         facts = {
             "record": record.to_json().decode(),
@@ -241,12 +232,11 @@ class Machines:
             "detected": sorted(known.detected) if known is not None else [],
             "jobs": msgspec.to_builtins(list(known.jobs.values())) if known is not None else [],
         }
-        stored = MachineRecord(
+        return MachineRecord(
             uuid=entry.uuid, name=entry.name, id=record.id, pid=record.pid, start_time=record.start_time, directory=record.directory,
             live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
             facts=facts, host=self.host,
         )  # fmt: skip
-        await self._service.in_store(self._service.store.put_machine, stored, images)
 
     async def keep(self, entry: Entry) -> None:
         """Store a running machine's document again after it was changed."""
@@ -330,13 +320,15 @@ class Machines:
 
     async def _forget(self, entry: Entry) -> None:
         service = self._service
-        await service.in_store(service.store.drop_machine, entry.uuid)
+        await service.in_store(service.store.drop_machine, entry.uuid, self.host)
         await asyncio.to_thread(cgroup.forget, entry.uuid)
         await self.release(entry.uuid)
         entry.ending = None
 
-    async def release(self, uuid: str) -> None:
-        """Give up the claim to run a domain, and its images."""
+    async def release(self, uuid: str, *, settled: bool = False) -> None:
+        """Give up the claim to run a domain, and its images; not while it is open whether it runs at a migration's target."""
+        if not settled and self._service.departures.open(uuid):
+            return
         claim = self.claims.pop(uuid, None)
         if claim is None:
             await self._service.images.release(uuid)
@@ -358,6 +350,7 @@ class Machines:
 
     async def resume(self, entry: Entry, author: Author) -> None:
         """Let the CPUs go on. Raises: WrongState."""
+        await self._service.departures.doubts.before_resume(entry)
         await self.running(entry).resume()
         self.done("resume", entry, author)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from domicile.base import ids
-from domicile.base.errors import NotFound
+from domicile.base.errors import Conflict, NotFound, WrongState
 from domicile.service.entry import Entry
+from domicile.store.values import Head
 
 
 class Registry:
@@ -46,6 +47,17 @@ class Registry:
         entry.name = name
         entry.ref = None
         self._name[name] = entry
+
+    def renew(self, head: Head) -> Entry:
+        """Take in a definition as the store has it now, where it is newer than what is known."""
+        entry = self._uuid.get(head.uuid)
+        if entry is None:
+            return self.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
+        if head.n > entry.head:
+            entry.head, entry.stored = head.n, head.summary_json
+        if entry.name != head.name:
+            self.rename(entry, head.name)
+        return entry
 
     def new_id(self) -> int:
         """Give out the next id of a running domain."""
@@ -95,6 +107,20 @@ class Registry:
     def named(self, name: str) -> Entry | None:
         """Find by name, None where there is none."""
         return self._name.get(name)
+
+    def startable(self, uuid: str, name: str) -> Entry | None:
+        """Find the entry of a domain that could be started, None where there is none.
+
+        Raises: Conflict where another has its name or uuid; WrongState where it runs.
+        """
+        other, entry = self.named(name), self.get(uuid)
+        if other is not None and other.uuid != uuid:
+            raise Conflict(f"domain '{name}' already exists with uuid {other.uuid}")
+        if entry is not None and entry.name != name:
+            raise Conflict(f"domain '{entry.name}' is already defined with uuid {uuid}")
+        if entry is not None and entry.active:
+            raise WrongState(f"domain '{name}' is already active")
+        return entry
 
     def find(self, key: str) -> Entry:
         """Find by id, name or uuid as people write them. Raises: NotFound."""

@@ -30,6 +30,8 @@ from domicile.service.entry import Entry
 from domicile.service.guest import Guest
 from domicile.service.images_in_use import ImagesInUse
 from domicile.service.machines import Machines
+from domicile.service.migration.arriving import Arrivals
+from domicile.service.migration.leaving import Departures
 from domicile.service.native import Native
 from domicile.service.networks import Networks
 from domicile.service.paths import Paths
@@ -93,6 +95,9 @@ class Service:
         self.secrets, self.pools, self.images = Secrets(self), Pools(self), ImagesInUse(self)
         self.volumes = Volumes(self)
         self.snapshots, self.block_jobs = Snapshots(self), BlockJobs(self)
+        self.arrivals, self.departures = Arrivals(self), Departures(self)
+        #: URIs under which other hosts reach this daemon, beside its socket.
+        self.reachable: list[str] = []
         self.definitions, self.machines, self.changes = definitions, machines, Changes(self)
         self.define, self.create = definitions.define, machines.create
         self.undefine, self.undelete, self.rollback = definitions.undefine, definitions.undelete, definitions.rollback

@@ -16,6 +16,7 @@ from domicile.domain import document
 from domicile.domain.domain import Domain
 from domicile.runtime import reattach as finding
 from domicile.runtime.block_job import BlockJob
+from domicile.runtime.machine import Machine
 from domicile.runtime.record import Record, left_behind, newest
 from domicile.runtime.states import Shutoff, State
 from domicile.service import block_ending, drafts, launching
@@ -88,6 +89,7 @@ class Takeover:
         if machine is not None and not machine.over:
             entry.machine = machine
             await service.saves.tidy(entry, machine, record)
+            await self._settle_moves(entry, machine, record)
         else:
             service.saves.tidy_gone(record)
         if machine is not None and not machine.over:
@@ -104,6 +106,17 @@ class Takeover:
             self._service.machines.ended(entry)
             if not entry.persistent:
                 service.registry.remove(entry)
+
+    async def _settle_moves(self, entry: Entry, machine: Machine, record: Record) -> None:
+        """Settle migrations that an earlier daemon had begun; in both directions, the guest runs at one place alone."""
+        service = self._service
+        try:
+            if record.arriving is not None and not machine.over:
+                await service.arrivals.settle_found(entry, machine, record)
+            elif record.leaving is not None and not machine.over:
+                await service.departures.doubts.settle_found(entry, machine, record)
+        except DomicileError as error:
+            log.error("a migration cannot be settled", domain=entry.name, reason=error.message)
 
     async def autostart(self, author: Author) -> None:
         """Start what should start with the host, once for each boot of the host."""

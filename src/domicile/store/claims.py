@@ -48,6 +48,20 @@ def release(connection: Connection, held: Claim) -> bool:
     return connection.execute(mine).rowcount == 1
 
 
+def move(connection: Connection, held: Claim, to: str) -> Claim:
+    """Hand a claim on to another host. Raises: Conflict where it is not as it was thought to be: nothing is touched."""
+    handed = (
+        update(claim)
+        .where(claim.c.uuid == held.uuid, claim.c.host == held.host, claim.c.generation == held.generation)
+        .values(host=to, generation=held.generation + 1, at=clock.now())
+    )
+    if connection.execute(handed).rowcount != 1:
+        now = of(connection, held.uuid)
+        who = f"is held by '{now.host}' (claim {now.generation})" if now is not None else "is free"
+        raise Conflict(f"the domain {held.uuid} {who}, not held by '{held.host}' (claim {held.generation})")
+    return Claim(held.uuid, to, held.generation + 1)
+
+
 def of(connection: Connection, uuid: str) -> Claim | None:
     """Return who holds a domain, or None."""
     wanted = select(claim.c.host, claim.c.generation).where(claim.c.uuid == uuid, claim.c.host.is_not(None))

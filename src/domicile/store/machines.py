@@ -76,6 +76,7 @@ def everyone(connection: Connection, host: str | None) -> list[MachineRecord]:
     ]
 
 
-def drop(connection: Connection, uuid: str) -> None:
-    """Forget a machine; one that is not there is forgotten already."""
-    connection.execute(delete(machine).where(machine.c.uuid == uuid))
+def drop(connection: Connection, uuid: str, host: str | None = None) -> None:
+    """Forget a machine, be it of one host alone; one that is not there is forgotten already."""
+    gone = delete(machine).where(machine.c.uuid == uuid)
+    connection.execute(gone if host is None else gone.where(machine.c.host == host))

@@ -192,10 +192,10 @@ class Store:
         with self._database.read() as connection:
             return machines.everyone(connection, host)
 
-    def drop_machine(self, uuid: str) -> None:
-        """Forget a machine that no longer runs."""
+    def drop_machine(self, uuid: str, host: str | None = None) -> None:
+        """Forget a machine that no longer runs; where a host is named, only its own."""
         with self._database.write() as connection:
-            machines.drop(connection, uuid)
+            machines.drop(connection, uuid, host)
 
     # Networks, storage pools, secrets, filters: `kind` is libvirt's element name.
 
@@ -289,6 +289,15 @@ class Store:
         with self._database.write() as connection:
             images.drop(connection, held.uuid, held.host)
             return claims.release(connection, held)
+
+    def move_claim(self, held: Claim, to: str, record: MachineRecord | None = None, *done: Action) -> Claim:
+        """Hand a claim on to another host (or renew it), with the machine's record and the log, all or nothing. Raises: Conflict."""
+        with self._database.write() as connection:
+            moved = claims.move(connection, held, to)
+            if record is not None:
+                machines.put(connection, record)
+            actions.log(connection, done)
+            return moved
 
     def claim_of(self, uuid: str) -> Claim | None:
         """Return who may run a domain now."""

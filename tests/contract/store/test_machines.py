@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domicile.base.errors import Conflict, NotFound
-from domicile.store.values import Action, Claim, MachineRecord
+from domicile.store.values import Action, Author, Claim, MachineRecord
 
 RECORD = MachineRecord(
     uuid="00000000-0000-4000-8000-000000000001",
@@ -79,3 +79,22 @@ def test_action_log(store, author):
     (refused,) = store.actions("u2")
     assert (refused.outcome, refused.detail, refused.author) == ("refused", {"why": "x"}, author)
     assert store.actions("u1")[0].at == datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def test_a_claim_is_handed_on_once(store):
+    store.register_host("a")
+    store.register_host("b")
+    held = store.claim("u", "a")
+    renewed = store.move_claim(held, "a")
+    assert renewed == Claim("u", "a", 2)
+    with pytest.raises(Conflict, match="claim 2"):
+        store.move_claim(held, "b", RECORD)
+    assert not store.get_machines()
+    record = replace(RECORD, uuid="u", host="b")
+    assert store.move_claim(renewed, "b", record, Action("migrate-in", Author(), "u")) == Claim("u", "b", 3)
+    assert [one.host for one in store.get_machines()] == ["b"] and store.actions("u")[0].verb == "migrate-in"
+    assert not store.release(renewed)
+    store.drop_machine("u", "a")
+    assert store.get_machines()
+    store.drop_machine("u", "b")
+    assert not store.get_machines()

@@ -41,6 +41,7 @@ OPENINGS = {
     74: "argument unsupported: ",
     77: "revert requires force: ",
     80: "metadata not found: ",
+    81: "Unsafe migration: ",
     83: "block copy still active: ",
     84: "Operation not supported: ",
     86: "Guest agent is not responding: ",

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from domicile.rpc.calls.programs import domicile
-from domicile.rpc.layout import Limit, u32
+from domicile.rpc.layout import Limit, u32, u64
+from domicile.rpc.types import Cookie, Params64
 
 Json = Annotated[bytes, Limit(16_777_216)]
 
@@ -81,3 +82,15 @@ def import_domain(xml: str, origin: str, autostart: u32) -> Json: ...
 
 @domicile.call(17, "connect:read")
 def log(domain: str | None, limit: u32) -> Json: ...
+
+
+@domicile.call(160, "domain:migrate")
+def migration_fate(domain: str, token: str, abandon: u32) -> Json: ...
+
+
+@domicile.call(161, "domain:migrate domain:read")
+def migration_check(domain: str, uri: str, flags: u64, params: Params64) -> Json: ...
+
+
+@domicile.call(162, "domain:migrate domain:read")
+def migration_check_here(xml: str, cookie: Cookie, name: str | None) -> Json: ...
