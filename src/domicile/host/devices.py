@@ -10,7 +10,7 @@ from pathlib import Path
 
 from domicile.base.errors import HostFailure
 from domicile.host.files import OpenFile
-from domicile.plan.need import HostTpm, OpenDevice, ScsiGeneric, Tap
+from domicile.plan.need import HostTpm, Macvtap, OpenDevice, ScsiGeneric, Tap
 
 _VHOST_NET = "/dev/vhost-net"
 
@@ -24,7 +24,7 @@ def open_device(need: OpenDevice) -> OpenFile:
     return OpenFile((_open(need.path, os.O_RDWR, need.origin),))
 
 
-def open_vhost_net(need: Tap) -> OpenFile:
+def open_vhost_net(need: Tap | Macvtap) -> OpenFile:
     """Open the kernel's end for each queue of a tap.
 
     Raises:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from domicile.base.errors import InvalidRequest
-from domicile.host import devices, tap
+from domicile.host import devices, links, macvtap, tap
 from domicile.host.files import Labels, OpenFile, Owner, copy_template, open_file
 from domicile.host.groups import Groups
 from domicile.host.helpers import Helpers, Known
@@ -22,6 +23,7 @@ from domicile.plan.need import (
     File,
     Helper,
     HostTpm,
+    Macvtap,
     Need,
     OpenDevice,
     Opened,
@@ -58,6 +60,35 @@ class Fulfilled:
             self._open.popitem()[1].close()
 
 
+def look(need: Need) -> None:
+    """Say before anything is done what stands in the way of a network device. Raises: HostFailure, Unsupported."""
+    if isinstance(need, Tap):
+        tap.check(need)
+    elif isinstance(need, Macvtap):
+        macvtap.check(need)
+
+
+def _open_link(need: Tap | Macvtap) -> tap.OpenTap:
+    if isinstance(need, Macvtap):
+        return macvtap.open_macvtap(need)
+    there = not need.managed and Path(f"/sys/class/net/{need.name}/macvtap").exists()
+    return macvtap.open_given(need) if there else tap.open_tap(need)
+
+
+def waits(needs: Sequence[Need]) -> bool:
+    """Say whether something among the needs makes the caller wait for the kernel, so that a thread should do it."""
+    return any(
+        isinstance(need, Macvtap) or (isinstance(need, Tap) and (need.addresses or need.vlans or need.switch))
+        for need in needs
+    )
+
+
+def run_scripts(needs: Sequence[Need], given: Fulfilled) -> None:
+    """Run the interfaces' scripts, now that their devices are there. Raises: HostFailure."""
+    for program, name in links.scripts(needs, given.taps):
+        links.run_script(program, name)
+
+
 class Host:
     """The host's resources as one daemon gives them out."""
 
@@ -67,17 +98,17 @@ class Host:
         self.labels = Labels(user)
         self.helpers = Helpers(user)
         self.groups = Groups()
+        self.links = links.Links()
 
     def fulfil(self, machine: str, needs: Sequence[Need]) -> Fulfilled:
-        """Give a machine, known by its uuid, all it needs. Never waits.
+        """Give a machine, known by its uuid, all it needs. Never waits, but for what `waits` says.
 
         Raises:
             HostFailure: something is missing or refused; everything given so far is taken back.
             Conflict: another machine has it.
         """
         for need in needs:
-            if isinstance(need, Tap):
-                tap.check(need)
+            look(need)
         given = Fulfilled()
         try:
             for need in needs:
@@ -97,14 +128,15 @@ class Host:
             Conflict: another machine has it.
         """
         for need in needs:
-            if isinstance(need, Tap):
-                tap.check(need)
+            look(need)
         given = Fulfilled()
         try:
             for need in needs:
                 self._give(machine, need, given)
         except BaseException:
             given.hand_over()
+            for token in given.taps:
+                self.links.clear(machine, token)
             raise
         given.lent = self.labels.lent_to(machine)
         return given
@@ -123,10 +155,12 @@ class Host:
                 given.ports[need.token] = self.ports.reserve_fixed(machine, number, need.address)
             case Opened():
                 given._open[need.token] = open_file(need)
-            case Tap():
-                opened = tap.open_tap(need)
+            case Tap() | Macvtap():
+                opened = _open_link(need)
                 given._open[need.token] = opened
                 given.taps[need.token] = opened.name
+                link = links.link_of(need, opened.name)
+                self.links.remember(machine, [link] if link is not None else [])
                 if need.vhost:
                     given._open[f"{need.token}-vhost"] = devices.open_vhost_net(need)
             case OpenDevice():
@@ -152,6 +186,7 @@ class Host:
         Raises:
             HostFailure: one does not come up.
         """
+        await asyncio.to_thread(run_scripts, needs, given)
         for need in needs:
             if isinstance(need, Helper):
                 end = await self.helpers.start(machine, need, directory, log.with_name(f"{log.stem}-{need.name}.log"))
@@ -159,9 +194,11 @@ class Host:
                     given._open[need.token] = end
 
     def remember(
-        self, machine: str, ports: dict[str, int], lent: dict[str, Owner], helpers: dict[str, Known] | None = None
-    ) -> None:
+        self, machine: str, ports: dict[str, int], lent: dict[str, Owner], helpers: dict[str, Known] | None = None,
+        left: Sequence[links.Link] = (),
+    ) -> None:  # fmt: skip
         """Note what a machine that runs already was given."""
+        self.links.remember(machine, left)
         self.helpers.remember(machine, helpers or {})
         for port in ports.values():
             self.ports.remember(machine, port)
@@ -170,5 +207,6 @@ class Host:
     def take_back(self, machine: str) -> None:
         """Take back all a machine was given; taps went with its QEMU."""
         self.helpers.end(machine)
+        self.links.clear(machine)
         self.ports.release(machine)
         self.labels.give_back(machine)

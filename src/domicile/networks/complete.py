@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from domicile.base import ids
-from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, NO_NAME, XML_ERROR
+from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, NO_NAME, XML_DETAIL, XML_ERROR
 from domicile.base.problem import Problem
 from domicile.networks import document
-from domicile.networks.model import Bridge, BridgeMac, Forward, ForwardInterface, Network, NetworkIp, NetworkRoute
+from domicile.networks.model import Bridge, BridgeMac, Dns, Forward, ForwardInterface, Network, NetworkIp, NetworkRoute
 from domicile.schema import tree
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -120,6 +120,7 @@ def check(network: Network, around: Surroundings) -> list[Problem]:
         checks.ip(ip, f"ip[{index}]" if len(network.ip) > 1 else "ip")
     for index, route in enumerate(network.route, 1):
         checks.route(route, f"route[{index}]" if len(network.route) > 1 else "route")
+    checks.limits(network)
     checks.names(network)
     checks.lines(network)
     return checks.found
@@ -218,6 +219,20 @@ class _Checks:
             if getattr(route, slot) is None:
                 self.say(route, f"{path}/@{slot}", f"element 'route' has no attribute '{slot}'", "an address")
 
+    def limits(self, network: Network) -> None:
+        """Say where a floor is promised that nothing could be promised of."""
+        for path, found in [("bandwidth", network.bandwidth), *(("portgroup", g.bandwidth) for g in network.portgroup)]:
+            if found is None:
+                continue
+            for slot in ("inbound", "outbound"):
+                rate = getattr(found, slot)
+                if rate is not None and rate.floor is not None:
+                    what = "floor attribute is not supported for this config: only an interface is promised one"
+                    self.say(rate, f"{path}/{slot}/@floor", what, "no floor", CONFIG_UNSUPPORTED)
+                elif rate is not None and rate.average is None:
+                    what = f"element '{slot}' has no average"
+                    self.say(rate, f"{path}/{slot}/@average", what, "average='…'")
+
     def names(self, network: Network) -> None:
         """Check the records of the name server and the port groups."""
         defaults = [group for group in network.portgroup if group.default]
@@ -237,12 +252,18 @@ class _Checks:
                 self.say(
                     network.vlan, "vlan", what, "an Open vSwitch bridge, or devices of the host", CONFIG_UNSUPPORTED
                 )
-        for record in network.dns.host if network.dns is not None else ():
+        dns = network.dns if network.dns is not None else Dns()
+        for record in dns.host:
             if not record.hostname or record.ip is None:
-                missing = "<hostname>" if not record.hostname else "ip"
-                self.say(
-                    record,
-                    "dns/host",
-                    f"the DNS record of '{record.ip or record.hostname[0]}' has no {missing}",
-                    missing,
-                )
+                missing, accepted = ("hostname", "<hostname>") if not record.hostname else ("IP address", "ip='…'")
+                what = f"Missing {missing} in network '{network.name}' DNS HOST record"
+                self.say(record, "dns/host", what, accepted, XML_DETAIL)
+        for text in dns.txt:
+            if text.name is None:
+                what = f"missing required name attribute in DNS TXT record of network {network.name}"
+                self.say(text, "dns/txt", what, "name='…'", XML_DETAIL)
+        for service in dns.srv:
+            for slot in ("service", "protocol"):
+                if getattr(service, slot) is None:
+                    what = f"missing required {slot} attribute in DNS SRV record of network '{network.name}'"
+                    self.say(service, "dns/srv", what, f"{slot}='…'", XML_DETAIL)

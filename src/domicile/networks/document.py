@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from domicile.base.errors import InvalidDocument
+from domicile.base.errors import XML_DETAIL, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.networks.model import DNSMASQ, Network
 from domicile.schema import read as reading
@@ -16,9 +16,23 @@ T = TypeVar("T", bound=Element)
 FROM_NETWORK = 19
 
 
+class Refusal(InvalidDocument):
+    """The refusal of a network document; a detail is told as libvirt tells it, without words of its own in front."""
+
+    domain = FROM_NETWORK
+
+    def __init__(self, problems: list[Problem], code: int | None = None) -> None:
+        super().__init__(problems, code=code)
+        detail = next((p for p in problems if p.code), None)
+        if code is None and detail is not None and detail.code == XML_DETAIL:
+            self.opening = "invalid char in name: " if detail.path == "name" else detail.message
+            if len(problems) == 1 and detail.path != "name":
+                self.message = detail.message  # it names the network, the element and what is missing
+
+
 def refused(problems: list[Problem], code: int | None = None) -> InvalidDocument:
     """Make the refusal of a network document."""
-    return InvalidDocument(problems, code=code, domain=FROM_NETWORK)
+    return Refusal(problems, code)
 
 
 def read(text: str | bytes) -> tuple[Network, list[Problem]]:
@@ -62,3 +76,8 @@ def write(network: Network) -> str:
         head, _, rest = text.partition("<network")
         text = f"{head}<network xmlns:dnsmasq='{DNSMASQ}'{rest}"
     return text
+
+
+def write_part(element: Element) -> str:
+    """Write one element as a document of its own."""
+    return writing.write(element)

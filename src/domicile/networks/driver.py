@@ -22,7 +22,8 @@ from typing import Any
 import structlog
 
 from domicile.base.errors import INTERNAL_ERROR, HostFailure
-from domicile.networks import dnsmasq, firewall
+from domicile.host import shaper
+from domicile.networks import dnsmasq, firewall, outside
 from domicile.networks.complete import Interface, address_of
 from domicile.networks.dnsmasq import Files
 from domicile.networks.model import Network
@@ -49,6 +50,7 @@ def start(network: Network, files: Files) -> Running:
         HostFailure: something of the host stands in the way; nothing is left behind.
     """
     if not network.own_bridge:
+        outside.lendable(network)
         return Running()
     done: list[Callable[[], object]] = []
     try:
@@ -78,6 +80,7 @@ def _make(network: Network, files: Files, done: list[Callable[[], object]]) -> R
         with _told(f"bring up the bridge {name}"):
             routes.link("set", index=_index(name), state="up")
         _routes(routes, network, name)
+    limit(network)
     done.append(lambda: load_rules(firewall.unload(uuid)))
     load_rules(firewall.load(network))
     if network.mode in ("nat", "route", "open"):
@@ -114,6 +117,7 @@ def renew(network: Network, files: Files, running: Running) -> Running:
     if not network.own_bridge:
         return Running()
     load_rules(firewall.load(network))
+    limit(network)
     if alive(running) or not dnsmasq.needed(network):
         return running
     return serve(network, files)
@@ -136,6 +140,18 @@ def alive(running: Running) -> bool:
 def bridge_of(network: Network) -> str:
     """Name a network's bridge."""
     return (network.bridge.name if network.bridge is not None else None) or ""
+
+
+def limit(network: Network) -> None:
+    """Hold a network's bridge to its limits. Raises: HostFailure."""
+    found = network.bandwidth
+    if found is None or (found.inbound is None and found.outbound is None):
+        return
+    inbound, outbound = (
+        (rate.average or 0, rate.peak or 0, rate.burst or 0) if rate is not None else (0, 0, 0)
+        for rate in (found.inbound, found.outbound)
+    )
+    shaper.shape_bridge(bridge_of(network), inbound, outbound)
 
 
 # The bridge.

@@ -24,6 +24,12 @@ class Tap(Need):
     ``token`` stands in the plan's values as ``{fd:token}`` and is replaced by the descriptor's number; as ``{fds:token}`` by
     the numbers of all queues, joined by colons. With `vhost`, the kernel moves the packets of each queue, and
     ``{fd:token-vhost}`` stands for its end.
+
+    Without a `bridge` it stands alone: `script` is run with its name once it is up, `downscript` before it goes, and
+    `addresses` (``ADDRESS/PREFIX``) are the host's on it; one that is not `managed` is there already and stays. `isolated`
+    keeps it apart from the other isolated ports of its bridge; `vlans` are the bridge's, each with whether untagged frames
+    are on it. `switch` is the kind of switch where it is no plain bridge, and `port` what it is known by there. `mtu` is in
+    bytes, 0 for the bridge's; `frames` are gathered before the guest is told, 0 for the kernel's.
     """
 
     token: str
@@ -35,6 +41,36 @@ class Tap(Need):
     link_up: bool = True
     queues: int = 1
     vhost: bool = False
+    isolated: bool = False
+    vlans: tuple[tuple[int, bool], ...] = ()
+    switch: str = ""
+    port: str = ""
+    mtu: int = 0
+    frames: int = 0
+    managed: bool = True
+    script: str = ""
+    downscript: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Macvtap(Need):
+    """A second face of a device of the host, handed to QEMU as an open descriptor for each of its queues, as a tap is.
+
+    `mode` says who hears whom among those on the same `device`: vepa, bridge, private or passthrough. `mark` is written on
+    it, so that nothing else is ever removed in its place.
+    """
+
+    token: str
+    device: str
+    mode: str
+    mac: str
+    name: str = ""
+    link_up: bool = True
+    queues: int = 1
+    vhost: bool = False
+    vlans: tuple[tuple[int, bool], ...] = ()
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

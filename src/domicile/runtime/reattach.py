@@ -31,7 +31,7 @@ async def reattach(
     A QEMU that does not answer is taken over all the same, with the state last known. What the guest did meanwhile
     (power off, panic) takes effect now, as its domain's policy says.
     """
-    host.remember(record.uuid, record.ports, record.lent, record.helpers)
+    host.remember(record.uuid, record.ports, record.lent, record.helpers, record.links)
     process = Process.adopt(record.pid, record.start_time)
     if process is None:
         host.take_back(record.uuid)

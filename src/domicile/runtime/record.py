@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from domicile.host.helpers import Known
+from domicile.host.links import Link
 from domicile.runtime.lifecycle import Policy
 
 SUFFIX = ".json"
@@ -82,6 +83,8 @@ class Record:
     ptys: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
+    #: What its network devices leave behind when it ends.
+    links: list[Link] = field(default_factory=list)
     lent: dict[str, tuple[int, int]] = field(default_factory=dict)
     helpers: dict[str, Known] = field(default_factory=dict)
     argv: list[str] = field(default_factory=list)

@@ -18,7 +18,7 @@ from domicile.base import tasks
 from domicile.base.errors import OutcomeUnknown, QemuRefused
 from domicile.base.undo import Undo
 from domicile.domain.cpus.verify import Expected
-from domicile.host.fulfil import Fulfilled, Host
+from domicile.host.fulfil import Fulfilled, Host, waits
 from domicile.plan.need import Need, Port
 from domicile.plan.qemu import Command
 from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
@@ -116,7 +116,10 @@ async def _start(spec: MachineSpec, host: Host, listener: Listener, keep: Keep |
 
 async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep | None, deadline: float) -> Machine:
     async with Undo() as undo:
-        given = host.fulfil(spec.uuid, spec.needs)
+        if waits(spec.needs):
+            given = await asyncio.to_thread(host.fulfil, spec.uuid, spec.needs)
+        else:
+            given = host.fulfil(spec.uuid, spec.needs)
         undo.push("take back what the host gave", lambda: host.take_back(spec.uuid))
         undo.push("close taps", given.hand_over)
         await host.start_helpers(spec.uuid, spec.needs, given, spec.directory, spec.log)
@@ -200,6 +203,7 @@ def _record(spec: MachineSpec, given: Fulfilled, launched: Launched, host: Host)
         paused=spec.paused,
         ports=given.ports,
         taps=given.taps,
+        links=host.links.of(spec.uuid),
         lent=given.lent,
         helpers=host.helpers.known(spec.uuid),
         argv=launched.argv,

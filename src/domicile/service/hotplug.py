@@ -114,7 +114,16 @@ async def attach(state: Running, device: Device) -> str:
     edit.place(state.domain, wanted)
     if isinstance(wanted, Disk):
         disks.arrange(edit.lists(state.domain))
-    return await _plug(state, wanted)
+    if not isinstance(wanted, Interface):
+        return await _plug(state, wanted)
+    ports = state.service.networks.ports
+    ports.given = state.service.machines.networks
+    ports.plug(wanted, state.domain)
+    try:
+        return await _plug(state, wanted)
+    except BaseException:
+        ports.unplug(wanted)
+        raise
 
 
 def _refuse_controllers(new: list[Controller]) -> None:
@@ -150,7 +159,7 @@ async def _finish(state: Running, device: Device, taps: dict[str, str]) -> None:
             device.target = device.target or InterfaceTarget()
             device.target.dev = taps[name]
         if device.bandwidth is not None:
-            await live_net.apply_bandwidth(device)
+            await live_net.apply_bandwidth(state.service, device)
     if isinstance(device, Disk):
         show_layers(state, device)
     if isinstance(device, CharDevice) and device.type in (None, "pty"):
@@ -242,6 +251,9 @@ async def _forget(state: Running, alias: str) -> None:
     except NotFound:
         return
     await plugging.drop_rest(state.machine, alias, edit.target(found) if isinstance(found, Disk) else "")
+    if isinstance(found, Interface):
+        await plugging.drop_link(state, alias)
+        state.service.networks.ports.unplug(found)
     edit.remove(state.domain, found)
     if isinstance(found, MemoryDevice):
         memory.grow(state.domain, -size_kib(found))
@@ -296,13 +308,14 @@ async def _update_interface(state: Running, found: Interface, wanted: Interface)
     tap = wanted.target.dev if wanted.target is not None else None
     if tap and (found.target is None or tap != found.target.dev):
         raise _refused("cannot modify network device <target> of a running domain")
-    if wanted.type != found.type and not {wanted.type, found.type} <= {"bridge", "network"}:
-        raise _refused(f"cannot change network interface type from '{found.type}' to '{wanted.type}'")
+    before_kind = live_net.kind_of(found)
+    if wanted.type != before_kind and not {wanted.type, before_kind} <= {"bridge", "network"}:
+        raise _refused(f"cannot change network interface type from '{before_kind}' to '{wanted.type}'")
     for slot in _FIXED:
         value, before = getattr(wanted, slot), getattr(found, slot)
         if value is not None and not (before is not None and edit.covers(value, before, leave=())):
             raise _refused(f"cannot modify network device <{slot}> of a running domain")
-    if wanted.source is not None and (found.source is None or not edit.covers(wanted.source, found.source, leave=())):
+    if not live_net.same_source(wanted, found):
         await live_net.move(state, found, wanted)
     state_now = found.link.state if found.link is not None else None
     asked = wanted.link.state if wanted.link is not None else None
@@ -310,8 +323,7 @@ async def _update_interface(state: Running, found: Interface, wanted: Interface)
     if (asked or "up") != (state_now or "up"):
         await live_net.set_link(state, found)
     if wanted.bandwidth != found.bandwidth and wanted.bandwidth is not None:
-        found.bandwidth = wanted.bandwidth
-        await live_net.apply_bandwidth(found)
+        await live_net.limit(state.service, found, wanted.bandwidth)
 
 
 async def _update_graphics(state: Running, found: Graphics, wanted: Graphics) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,33 +17,27 @@ from domicile.domain.plan import plan_domain
 from domicile.host import chain
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
-from domicile.plan.need import File, Need, Tap
+from domicile.plan.need import File, Macvtap, Need, Tap
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.start import Awaited, FromSnapshot, Incoming
 from domicile.schema import tree
 from domicile.service import disk_sources
-from domicile.service.networks import Networks
 
 if TYPE_CHECKING:
     from domicile.service.service import Service
 
 
-def resolved(needs: tuple[Need, ...], bridges: Mapping[str, str], networks: Networks) -> list[Need]:
-    """Say which bridge stands for a network: the one the configuration names, else the network's own.
+def resolved(needs: tuple[Need, ...], mark: str) -> list[Need]:
+    """Write on what outlives a machine whose it is, and say which networks nothing stands for.
 
     Raises:
-        NotFound, WrongState, HostFailure: a network is not known, is not active, or has no bridge.
+        HostFailure: a network has no bridge.
     """
     found: list[Need] = []
     for need in needs:
-        if isinstance(need, Tap) and need.kind == "network":
-            found.append(replace(need, bridge=bridges.get(need.network) or networks.bridge(need.network)))
-            continue
-        if isinstance(need, Tap) and need.kind not in ("bridge", "ethernet"):
-            raise Unsupported(
-                f"{need.origin}: interfaces of type '{need.kind}' cannot be started yet; bridge, network and user can"
-            )
-        found.append(need)
+        if isinstance(need, Tap) and need.kind == "network" and not need.bridge:
+            raise HostFailure(f"{need.origin}: network '{need.network}' has no bridge a machine could be put on")
+        found.append(replace(need, mark=mark) if isinstance(need, Macvtap) else need)
     return found
 
 

@@ -37,6 +37,7 @@ from domicile.service import (
     sealing,
 )
 from domicile.service.entry import Entry, Live
+from domicile.service.ports import mark_of, plugged
 from domicile.store.values import Author, Claim, ImageUse, MachineRecord
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Machines:
         registry, uuid, name = self._service.registry, domain.uuid or "", domain.name or ""
         return registry.startable(uuid, name) or registry.add(Entry(uuid, name))
 
+    @plugged
     async def launch(
         self,
         entry: Entry,
@@ -139,6 +141,7 @@ class Machines:
             choose.compare(domain.cpu, caps, inspect.cpu().flags)
         launching.check_cpus(domain, caps)
         number = service.registry.new_id()
+        defined, domain = domain, service.networks.ports.plug_all(domain, self.networks)
         host = disk_sources.host_for(service, domain)
         domain, gone = await launching.present(domain, caps, host, restored=incoming is not None)
         chained, detected = await asyncio.to_thread(launching.with_chains, domain, host)
@@ -146,7 +149,7 @@ class Machines:
         directory = service.paths.machines / f"{number}-{entry.uuid}"
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
         below = await asyncio.to_thread(launching.backing_files, chained, host)
-        needs = [*launching.resolved(plan.needs, self.networks, service.networks), *below]
+        needs = [*launching.resolved(plan.needs, mark_of(self.host, entry.uuid)), *below]
         uses = disk_sources.uses(chained, host, [need.path for need in below])
         images = await service.images.known(entry.uuid, entry.name, uses)
         try:
@@ -159,7 +162,7 @@ class Machines:
         entry.live = Live(document.write(plan.domain), revision, drafts.summary(domain), arguments, caps)
         entry.live.detected = detected
         if not revision:
-            entry.live.definition = definition or document.write(domain)
+            entry.live.definition = definition or document.write(defined)
         service.registry.run(entry, number)
         entry.state, entry.reason = State.PAUSED, Paused.STARTING_UP
         for lost in gone:
@@ -190,7 +193,7 @@ class Machines:
         try:
             await live_cpus.hold_all(machine, domain)
             await live_tuning.apply_all(machine, domain)
-            await live_net.apply_all(service.domain(entry))
+            await live_net.apply_all(service, service.domain(entry))
         except DomicileError:
             await machine.end(Shutoff.FAILED)
             raise
@@ -312,6 +315,7 @@ class Machines:
     def ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
+        self._service.networks.ports.unplug_all(entry.uuid)
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from domicile.base.errors import OPERATION_INVALID, DomicileError, HostFailure, WrongState
+from domicile.base.errors import OPERATION_INVALID, DomicileError, WrongState
 from domicile.domain import metadata
 from domicile.networks import document, driver, leases, update
 from domicile.networks.complete import Surroundings, complete_text
@@ -21,6 +21,7 @@ from domicile.networks.leases import DhcpLease
 from domicile.networks.model import Network
 from domicile.schema import tree
 from domicile.service.objects import InStore, Kind, Object, Objects
+from domicile.service.ports import Ports
 from domicile.store.store import Store
 from domicile.store.values import Author
 
@@ -29,7 +30,7 @@ log = structlog.get_logger(__name__)
 _MISSING = 43
 DEFINED, UNDEFINED, STARTED, STOPPED = 0, 1, 2, 3
 _LIVE, _CONFIG = 1, 2
-_STARTING = "starting"
+_STARTING, _PORTS = "starting", "ports"
 Net = Object[Network]
 
 
@@ -40,6 +41,7 @@ class Networks:
         kind = Kind("network", "network", _MISSING, FROM_NETWORK, document.read_stored, document.write)
         self.all: Objects[Network] = Objects(kind, store, in_store)
         self._store, self._in_store, self._folder = store, in_store, folder
+        self.ports = Ports(self)
 
     # Definitions.
 
@@ -127,6 +129,7 @@ class Networks:
         async with found.lock:
             live = self._active(found)
             await asyncio.to_thread(driver.stop, live, self._files(found), _running(found.facts))
+            self.ports.forget(found.uuid)
             await self.all.drop_active(found)
         self.all.tell(found, STOPPED)
 
@@ -174,7 +177,7 @@ class Networks:
                 facts = found.facts
                 if reload:
                     work = asyncio.to_thread(driver.reload, running, self._files(found), _running(facts))
-                    facts = _facts(await work)
+                    facts = {**found.facts, **_facts(await work)}
                 await self.all.keep_active(found, running, facts)
             if stored is not None:
                 await self.all.define(stored, found.uuid, found.name, document.write(stored), author)
@@ -183,7 +186,9 @@ class Networks:
 
     def xml(self, found: Net, *, inactive: bool = False) -> str:
         """Give a network's document."""
-        return document.write(found.definition if inactive else found.document)
+        if inactive or not found.active:
+            return document.write(found.definition if inactive else found.document)
+        return document.write(self.ports.shown(found))
 
     def metadata(self, found: Net, uri: str, *, inactive: bool) -> str | None:
         """Give one program's notes."""
@@ -202,19 +207,19 @@ class Networks:
         four = (place for place in driver.places(found.document) if place.version == 4)
         return 0, next((place.network.prefixlen for place in four), 0)
 
-    def bridge(self, name: str) -> str:
-        """Name the bridge of an active network that a machine is to be connected to.
-
-        Raises:
-            NotFound: there is no such network.
-            WrongState: it is not active.
-            Unsupported: it has no bridge.
-        """
+    def active(self, name: str) -> tuple[Net, Network]:
+        """Find an active network that a machine is to be connected to, with its document. Raises: NotFound, WrongState."""
         found = self.all.by_name(name)
-        network = self._active(found)
-        if network.own_bridge or (network.mode == "bridge" and driver.bridge_of(network)):
-            return driver.bridge_of(network)
-        raise HostFailure(f"network '{name}' (forward mode '{network.mode}') has no bridge a machine could be put on")
+        return found, self.live(found)
+
+    def live(self, found: Net) -> Network:
+        """Give an active network's document. Raises: WrongState."""
+        return self._active(found)
+
+    async def keep_ports(self, found: Net) -> None:
+        """Keep the ports that clients made, for a later daemon."""
+        made = [document.write_part(port) for port in self.ports.clients(found)]
+        await self.all.keep_active(found, self._active(found), {**found.facts, _PORTS: made})
 
     # The daemon's life.
 
@@ -235,7 +240,8 @@ class Networks:
             await self.all.drop_active(found)
             return
         running = await asyncio.to_thread(driver.renew, live, files, _running(found.facts))
-        await self.all.keep_active(found, live, _facts(running))
+        await self.all.keep_active(found, live, {**found.facts, **_facts(running)})
+        await self.ports.adopt_clients(found, found.facts.get(_PORTS, ()))
 
     async def autostart(self) -> None:
         """Start the networks that are to be active from the daemon's start."""

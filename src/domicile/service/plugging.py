@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from domicile.domain.complete import complete
 from domicile.domain.domain import Domain
 from domicile.domain.plan import plan_domain
 from domicile.host import tap
+from domicile.host.fulfil import Host, look, run_scripts
 from domicile.plan.need import File, Need, Tap
 from domicile.plan.qemu import Command, Item, Keyed, Option, Structured
 from domicile.qemu import render
@@ -26,6 +28,7 @@ from domicile.schema import tree
 from domicile.schema.shape import Element
 from domicile.service import disk_sources, launching, sealing
 from domicile.service.changes import Running
+from domicile.service.ports import mark_of
 
 log = structlog.get_logger(__name__)
 # What QEMU says of a pseudo terminal that it made.
@@ -86,14 +89,13 @@ async def check_needs(state: Running, needs: list[Need], device: Element) -> lis
     if isinstance(device, Disk):
         host = disk_sources.host_of(state.service, [device])
         needs = [*needs, *await asyncio.to_thread(launching.below, device, host)]
-    found = launching.resolved(tuple(needs), state.service.machines.networks, state.service.networks)
+    found = launching.resolved(tuple(needs), mark_of(state.service.machines.host, state.machine.uuid))
     for need in found:
         if isinstance(need, File) and not await asyncio.to_thread(Path(need.path).exists):
             raise HostFailure(f"Cannot access storage file '{need.path}': No such file or directory")
         if isinstance(need, Tap) and need.bridge and need.bridge not in tap.interfaces():
             raise HostFailure(f"Cannot get interface MTU on '{need.bridge}': No such device")
-        if isinstance(need, Tap):
-            tap.check(need)
+        look(need)
     return found
 
 
@@ -104,13 +106,18 @@ async def add(state: Running, items: list[Item], needs: list[Need], device: Elem
     items = await sealing.sealed(state.service, state.domain, items, directory, fresh=False)
     if isinstance(device, Disk):
         await _take_images(state, added, device, needs)
+    resources = state.service.resources
     try:
-        given = await asyncio.to_thread(state.service.resources.add, machine.uuid, needs)
+        given = await asyncio.to_thread(resources.add, machine.uuid, needs)
     except BaseException:
         await added.take_back()
         raise
     try:
         added.taps = dict(given.taps)
+        for token in given.taps:
+            back = functools.partial(_clear_link, resources, machine.uuid, token)
+            added.steps.append(Step(f"device of {token}", back))
+        await asyncio.to_thread(run_scripts, needs, given)
         names = await _hand_over(machine, added, given.opened)
         for item in items:
             await _ask(machine, added, item, names)
@@ -119,8 +126,12 @@ async def add(state: Running, items: list[Item], needs: list[Need], device: Elem
         raise
     finally:
         given.hand_over()
-    machine.note(taps={**machine.taps, **given.taps}, lent=given.lent)
+    machine.note(taps={**machine.taps, **given.taps}, lent=given.lent, links=resources.links.of(machine.uuid))
     return added
+
+
+async def _clear_link(resources: Host, uuid: str, token: str) -> None:
+    await asyncio.to_thread(resources.links.clear, uuid, token)
 
 
 async def _take_images(state: Running, added: Added, disk: Disk, needs: list[Need]) -> None:
@@ -224,3 +235,11 @@ async def drop_rest(machine: Machine, alias: str, dev: str = "") -> None:
             continue  # it had none
     if dev:
         await drop_nodes(machine, dev)
+
+
+async def drop_link(state: Running, alias: str) -> None:
+    """Clear away what a network device that is gone leaves on the host."""
+    resources, machine = state.service.resources, state.machine
+    if any(link.token == alias for link in resources.links.of(machine.uuid)):
+        await _clear_link(resources, machine.uuid, alias)
+        machine.note(links=resources.links.of(machine.uuid))

@@ -26,6 +26,7 @@ from domicile.runtime.states import Paused, Running, Shutoff
 from domicile.service import disk_sources
 from domicile.service.entry import Entry
 from domicile.service.outfile import forget_cached, opened, rewritten
+from domicile.service.ports import withdraw_all
 from domicile.service.states import settle_left, writing
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Saves:
         domain = document.read_stored(entry.live.xml)
         for disk in disk_sources.disks(domain):
             block_chain.hide(disk, entry.live.detected)
+        withdraw_all(domain)
         await service.emulators.ensure_for(domain)
         return complete(domain, service.host, service.emulators.find).domain
 

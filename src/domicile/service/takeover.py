@@ -14,13 +14,15 @@ import structlog
 from domicile.base.errors import DomicileError
 from domicile.domain import document
 from domicile.domain.domain import Domain
+from domicile.host import macvtap
 from domicile.runtime import reattach as finding
 from domicile.runtime.block_job import BlockJob
 from domicile.runtime.machine import Machine
 from domicile.runtime.record import Record, left_behind, newest
 from domicile.runtime.states import Shutoff, State
-from domicile.service import block_ending, drafts, launching
+from domicile.service import block_ending, drafts, launching, live_net
 from domicile.service.entry import Entry, Live
+from domicile.service.ports import mark_of
 from domicile.store.values import Author, MachineRecord
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ class Takeover:
                 )
         for pid in await asyncio.to_thread(finding.end_unrecorded, service.paths.machines):
             log.warning("ended a QEMU that was launched but never recorded", pid=pid)
+        kept = {link.name for record, _ in found.values() for link in (await asyncio.to_thread(newest, record)).links}
+        for name in await asyncio.to_thread(macvtap.sweep, mark_of(service.machines.host), kept) if service.host.privileged else ():
+            log.warning("removed a macvtap that no machine has", device=name)
         await asyncio.gather(*(self._take_over(record, known) for record, known in found.values()))
         await service.images.sweep(entry.uuid for entry in service.registry if entry.machine is not None)
         for uuid in [u for u in self._service.machines.claims if u not in found]:
@@ -100,6 +105,8 @@ class Takeover:
                 await block_ending.take_up(service, entry)
             except DomicileError as error:
                 log.error("block jobs not taken up", domain=entry.name, reason=error.message)
+            service.networks.ports.adopt(running)
+            await live_net.promise_all(service, running)
             return
         if entry.live is not None:
             entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN

@@ -35,7 +35,7 @@ def network(inside: str = IP, head: str = "<name>n</name>", **around: object) ->
         ("<forward mode='bridge'/><bridge name='br0'/>" + IP, "ip", 67),
         ("<portgroup name='a' default='yes'/><portgroup name='b' default='yes'/>", "'b'", 67),
         ("<portgroup name='a'/><portgroup name='a'/>", "'a'", 67),
-        ("<dns><host ip='10.0.0.1'/></dns>", "<hostname>", 27),
+        ("<dns><host ip='10.0.0.1'/></dns>", "hostname", 35),
         ("<route address='10.1.0.0' prefix='16'/>", "gateway", 27),
         ("<bridge name='taken'/>", "'taken'", 1),
         ("<vlan><tag id='4'/></vlan>", "VLAN", 67),

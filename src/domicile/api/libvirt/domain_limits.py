@@ -222,7 +222,8 @@ async def set_interface_parameters(
         edit.set_bandwidth(edit.interface_of(domain, device), wanted, live=True)
 
     async def act(state: Running) -> None:
-        await live_net.apply_bandwidth(edit.interface_of(state.domain, device))
+        interface = edit.interface_of(state.domain, device)
+        await live_net.limit(conn.context, interface, interface.bandwidth)
 
     await conn.context.changes.apply(
         entry, author(conn, "domiftune"), live=live, config=config, stored=stored, running=running, act=act

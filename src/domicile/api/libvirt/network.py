@@ -1,13 +1,13 @@
 """Handlers of virtual networks. `doors` merges them with the others.
 
-Ports of networks are not kept: machines' taps are the ports.
+Their ports are in `network_port`.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from domicile.api.libvirt.author import author
@@ -20,7 +20,7 @@ from domicile.networks import driver
 from domicile.networks.document import FROM_NETWORK
 from domicile.rpc.calls import network
 from domicile.rpc.records import DhcpLease
-from domicile.rpc.types import Network, NetworkPort
+from domicile.rpc.types import Network
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.server import Server
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from domicile.service.service import Service
 
 handlers: Registry[Service] = Registry()
-_NO_METADATA, _NO_PORT = 80, 106
+_NO_METADATA = 80
 _INACTIVE, _VALIDATE = 1, 1
 #: Source: libvirt's virConnectListAllNetworksFlags, in pairs: (flag, what it asks), (flag, the contrary).
 _IDLE, _ACTIVE, _PERSISTENT, _TRANSIENT, _AUTOSTART, _BY_HAND = 1, 2, 4, 8, 16, 32
 _DESCRIPTION, _TITLE, _ELEMENT = 0, 1, 2
 
 
-def _of(conn: Session[Service], net: Network) -> Net:
+def of_network(conn: Session[Service], net: Network) -> Net:
+    """Find the network that a client speaks of. Raises: NotFound."""
     return conn.context.networks.all.by_uuid(str(UUID(bytes=net.uuid)), net.name)
 
 
@@ -142,19 +143,19 @@ async def create_xml(conn: Session[Service], xml: str) -> Network:
 @handlers.handle(network.network_create)
 async def start(conn: Session[Service], net: Network) -> None:
     """Start a network."""
-    await conn.context.networks.start(_of(conn, net))
+    await conn.context.networks.start(of_network(conn, net))
 
 
 @handlers.handle(network.network_destroy)
 async def destroy(conn: Session[Service], net: Network) -> None:
     """Stop a network."""
-    await conn.context.networks.stop(_of(conn, net))
+    await conn.context.networks.stop(of_network(conn, net))
 
 
 @handlers.handle(network.network_undefine)
 async def undefine(conn: Session[Service], net: Network) -> None:
     """Take a definition out of service."""
-    await conn.context.networks.undefine(_of(conn, net), author(conn, "net-undefine"))
+    await conn.context.networks.undefine(of_network(conn, net), author(conn, "net-undefine"))
 
 
 @handlers.handle(network.network_update)
@@ -164,19 +165,19 @@ async def update(
     """Change one part of a network."""
     known(flags, 3, "network_update")
     networks = conn.context.networks
-    await networks.update(_of(conn, net), command, section, parent_index, xml, flags, author(conn, "net-update"))
+    await networks.update(of_network(conn, net), command, section, parent_index, xml, flags, author(conn, "net-update"))
 
 
 @handlers.handle(network.network_get_autostart)
 def get_autostart(conn: Session[Service], net: Network) -> int:
     """Say whether it starts with the daemon."""
-    return int(_of(conn, net).autostart)
+    return int(of_network(conn, net).autostart)
 
 
 @handlers.handle(network.network_set_autostart)
 async def set_autostart(conn: Session[Service], net: Network, autostart: int) -> None:
     """Say whether it shall start with the daemon."""
-    await conn.context.networks.all.set_autostart(_of(conn, net), bool(autostart))
+    await conn.context.networks.all.set_autostart(of_network(conn, net), bool(autostart))
 
 
 # Looking.
@@ -186,13 +187,13 @@ async def set_autostart(conn: Session[Service], net: Network, autostart: int) ->
 def get_xml(conn: Session[Service], net: Network, flags: int) -> str:
     """Give the document."""
     known(flags, _INACTIVE, "network_get_xml_desc")
-    return conn.context.networks.xml(_of(conn, net), inactive=bool(flags & _INACTIVE))
+    return conn.context.networks.xml(of_network(conn, net), inactive=bool(flags & _INACTIVE))
 
 
 @handlers.handle(network.network_get_bridge_name)
 def bridge_name(conn: Session[Service], net: Network) -> str:
     """Name the bridge."""
-    found = _of(conn, net)
+    found = of_network(conn, net)
     name = driver.bridge_of(found.document)
     if not name:
         raise WrongState(
@@ -204,13 +205,13 @@ def bridge_name(conn: Session[Service], net: Network) -> str:
 @handlers.handle(network.network_is_active)
 def is_active(conn: Session[Service], net: Network) -> int:
     """Say whether it is active."""
-    return int(_of(conn, net).active)
+    return int(of_network(conn, net).active)
 
 
 @handlers.handle(network.network_is_persistent)
 def is_persistent(conn: Session[Service], net: Network) -> int:
     """Say whether it stays when it stops."""
-    return int(_of(conn, net).persistent)
+    return int(of_network(conn, net).persistent)
 
 
 @handlers.handle(network.network_get_dhcp_leases)
@@ -219,7 +220,7 @@ async def dhcp_leases(
 ) -> tuple[list[DhcpLease], int]:
     """List the addresses that were given away."""
     known(flags, 0, "network_get_dhcp_leases")
-    found = _of(conn, net)
+    found = of_network(conn, net)
     if mac is not None and ids.parse_mac(mac) is None:
         raise InvalidRequest(f"invalid MAC address: '{mac}'", code=40, domain=FROM_NETWORK)
     networks = conn.context.networks
@@ -237,7 +238,7 @@ async def dhcp_leases(
 @handlers.handle(network.network_get_metadata)
 def get_metadata(conn: Session[Service], net: Network, type: int, uri: str | None, flags: int) -> str:
     """Give the title, the description, or one program's notes."""
-    found = _of(conn, net)
+    found = of_network(conn, net)
     document = found.definition if flags & 2 or not found.active else found.document
     if type == _ELEMENT:
         text = notes.get(document, uri or "")
@@ -264,29 +265,14 @@ async def set_metadata(
         change = functools.partial(_set, slot, metadata or None)
     else:
         raise InvalidRequest(f"there is no metadata of kind {type}", domain=FROM_NETWORK)
-    await conn.context.networks.set_metadata(_of(conn, net), change, flags, author(conn, "net-metadata"))
+    await conn.context.networks.set_metadata(of_network(conn, net), change, flags, author(conn, "net-metadata"))
 
 
 def _set(slot: str, value: str | None, document: object) -> None:
     setattr(document, slot, value)
 
 
-# Ports and events.
-
-
-@handlers.handle(network.network_list_all_ports)
-def list_ports(conn: Session[Service], net: Network, need_results: int, flags: int) -> tuple[list[NetworkPort], int]:
-    """List the ports that were made by clients: none."""
-    _of(conn, net)
-    return [], 0
-
-
-@handlers.handle(network.network_port_lookup_by_uuid)
-def port_by_uuid(conn: Session[Service], net: Network, uuid: bytes) -> NoReturn:
-    """Find no port."""
-    _of(conn, net)
-    text = str(UUID(bytes=uuid))
-    raise NotFound(f"no network port with matching UUID '{text}'", code=_NO_PORT, domain=FROM_NETWORK)
+# Events.
 
 
 @handlers.handle(network.connect_network_event_register_any)

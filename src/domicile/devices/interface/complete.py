@@ -60,9 +60,13 @@ def defaults(interface: Interface, c: Completion) -> None:
 
 def _forget(interface: Interface, c: Completion) -> None:
     """Leave out words that say what is so anyway, what only a virtio card has, and what only a run is given."""
-    driver = interface.driver
+    driver, source = interface.driver, interface.source
     if driver is not None and driver.queues is not None and driver.queues < 2:
         driver.queues = None
+    if source is not None:
+        source.portid = None
+        if interface.type == "network":
+            source.bridge = source.dev = source.mode = None
     if interface.type != "hostdev" and not is_virtio(interface):
         why = "only a virtio card has it", "只有 virtio 网卡具备此项"
         omit(interface, ("driver",), c, *why)

@@ -69,6 +69,7 @@ class InterfaceSource(Element):
 
     network: str | None = f.attr("The virtual network.", "虚拟网络。", FILLED)
     portgroup: str | None = f.attr("The network's group of settings.", "网络的设置分组。")
+    portid: str | None = f.attr("The port of the network, while it runs.", "运行期间所用的网络端口。")
     bridge: str | None = f.attr("The host's bridge.", "主机的网桥。", FILLED)
     dev: str | None = f.attr("The host's device.", "主机的网络设备。", FILLED)
     type: str | None = f.attr(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.devices.interface.model import Interface, InterfaceSource, LocalEnd, is_virtio
+from domicile.devices.interface.ip import Ip
+from domicile.devices.interface.model import Interface, InterfaceSource, InterfaceTarget, LocalEnd, is_virtio
 from domicile.devices.interface.passt import passt
+from domicile.devices.interface.port import VirtualPort, Vlan
 from domicile.devices.parts.bus import alias_of, loadparm, virtio_driver, virtio_props, where
 from domicile.devices.parts.chardev import Reconnect
 from domicile.devices.parts.chardev_plan import reconnect
 from domicile.devices.parts.device import CcwAddress, PciAddress, VirtioMmioAddress
 from domicile.plan.boards import ARM
 from domicile.plan.facts import Planning
-from domicile.plan.need import Need, OpenDevice, Tap
+from domicile.plan.need import Macvtap, Need, OpenDevice, Tap
 from domicile.plan.qemu import Command, Item, Keyed, Structured
 
 _TAPS = ("bridge", "network", "ethernet", "direct")
@@ -143,18 +145,10 @@ def _tap(
     interface: Interface, source: InterfaceSource, name: str, backend: str, p: Planning, origin: str
 ) -> Iterator[Item | Need]:
     queues, vhost = _queues(interface), _vhost(interface, p)
-    yield Tap(
-        token=name,
-        bridge=source.bridge or "",
-        network=source.network or "",
-        kind=interface.type or "",
-        mac=interface.mac.address or "" if interface.mac is not None else "",
-        name=interface.target.dev or "" if interface.target is not None else "",
-        link_up=interface.link is None or interface.link.state != "down",
-        queues=queues,
-        vhost=vhost,
-        origin=origin,
-    )
+    if interface.type == "direct":
+        yield _macvtap(interface, source, name, queues, vhost, origin)
+    else:
+        yield _plain_tap(interface, source, name, queues, vhost, origin)
     many = "s" if queues > 1 else ""
     props: dict[str, Any] = {"type": "tap", f"fd{many}": f"{{fd{many}:{name}}}"}
     if vhost:
@@ -162,6 +156,74 @@ def _tap(
     if interface.tune is not None and interface.tune.sndbuf is not None:
         props["sndbuf"] = interface.tune.sndbuf
     yield Structured("netdev", {**props, "id": backend}, origin=origin)
+
+
+def _macvtap(
+    interface: Interface, source: InterfaceSource, name: str, queues: int, vhost: bool, origin: str
+) -> Macvtap:
+    return Macvtap(
+        token=name,
+        device=source.dev or "",
+        mode=source.mode or "vepa",
+        mac=interface.mac.address or "" if interface.mac is not None else "",
+        name=interface.target.dev or "" if interface.target is not None else "",
+        link_up=_plugged_in(interface),
+        queues=queues,
+        vhost=vhost,
+        vlans=_vlans(interface.vlan) if interface.vlan is not None else (),
+        origin=origin,
+    )
+
+
+def _plain_tap(interface: Interface, source: InterfaceSource, name: str, queues: int, vhost: bool, origin: str) -> Tap:
+    alone = interface.type == "ethernet"
+    target, vlan = interface.target or InterfaceTarget(), interface.vlan
+    return Tap(
+        token=name,
+        bridge=source.bridge or "",
+        network=source.network or "",
+        kind=interface.type or "",
+        mac=interface.mac.address or "" if interface.mac is not None else "",
+        name=target.dev or "",
+        link_up=_plugged_in(interface),
+        queues=queues,
+        vhost=vhost,
+        isolated=interface.port is not None and bool(interface.port.isolated),
+        vlans=_vlans(vlan) if vlan is not None else (),
+        switch=(interface.virtualport.type or "") if interface.virtualport is not None else "",
+        port=_identity(interface.virtualport),
+        mtu=(interface.mtu.size or 0) if interface.mtu is not None else 0,
+        frames=_frames(interface),
+        managed=not alone or target.managed is not False,
+        script=(interface.script.path or "") if alone and interface.script is not None else "",
+        downscript=(interface.downscript.path or "") if alone and interface.downscript is not None else "",
+        addresses=tuple(_host_address(ip) for ip in source.ip) if alone else (),
+        origin=origin,
+    )
+
+
+def _identity(port: VirtualPort | None) -> str:
+    return (port.parameters.interfaceid or "") if port is not None and port.parameters is not None else ""
+
+
+def _plugged_in(interface: Interface) -> bool:
+    return interface.link is None or interface.link.state != "down"
+
+
+def _vlans(vlan: Vlan) -> tuple[tuple[int, bool], ...]:
+    """Give the VLANs with whether frames without a tag are on them: on the only one, or on the native one of a trunk."""
+    return tuple((tag.id or 0, not vlan.trunk or tag.nativeMode is not None) for tag in vlan.tag)
+
+
+def _frames(interface: Interface) -> int:
+    """Say how many packets are gathered before the guest is told."""
+    found = interface.coalesce.find("rx/frames") if interface.coalesce is not None else None
+    most = found.get("max") if found is not None else None
+    return int(most) if most is not None and most.isdecimal() else 0
+
+
+def _host_address(ip: Ip) -> str:
+    return f"{ip.address}/{ip.prefix if ip.prefix is not None else 128 if ip.family == 'ipv6' else 32}"
 
 
 def _vhost_user(name: str, path: str | None, listens: bool, again: Reconnect | None, p: Planning, origin: str) -> Keyed:

@@ -31,7 +31,9 @@ class Gap:
 
 
 _TUNING = ("resource", "perf", "seclabel", "qemu_capabilities")
-_INTERFACE = ("port", "script", "downscript", "coalesce", "guest")
+_INTERFACE = ("guest",)
+# Switches that are told of a port by protocols of their own.
+_SWITCHES = ("802.1Qbg", "802.1Qbh", "midonet")
 
 
 def gaps(domain: Domain) -> Iterator[Gap]:
@@ -116,10 +118,12 @@ def _source(kind: str, source: DiskSource, whose: str) -> Iterator[Gap]:
 
 
 def _interface(interface: Interface) -> Iterator[Gap]:
-    for slot in ("filterref", "vlan", "virtualport"):
-        if getattr(interface, slot) is not None:
-            yield Gap(interface, slot, f"<{slot}> of an interface", True)
-    if interface.type in ("direct", "hostdev"):
+    if interface.filterref is not None:
+        yield Gap(interface, "filterref", "<filterref> of an interface", True)
+    port = interface.virtualport
+    if port is not None and port.type in _SWITCHES:
+        yield Gap(interface, "virtualport", f"<virtualport> of type '{port.type}' of an interface", True)
+    if interface.type == "hostdev":
         yield Gap(interface, "type", f"an interface of type '{interface.type}'", True)
     for slot in _INTERFACE:
         if getattr(interface, slot) not in (None, [], False):
