@@ -126,9 +126,9 @@ def _settle_memory() -> None:
     A definition makes thousands of short-lived elements in no cycles; at the default the collector would walk over all
     domains several times for each.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 async def _index(service: Service, server: Server[Service]) -> None:

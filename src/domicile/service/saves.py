@@ -45,8 +45,10 @@ class Saves:
 
     def begin(self) -> None:
         """Take note of the managed images there are."""
+        # One look at the directory: few domains have one.
+        kept = {path.stem for path in self._service.paths.saves.glob("*.save")}
         for entry in self._service.registry:
-            entry.saved = self.place_of(entry).exists()
+            entry.saved = entry.uuid in kept and self.place_of(entry).exists()
 
     def place_of(self, entry: Entry) -> Path:
         """Name the managed image of a domain."""
