@@ -56,6 +56,15 @@ need_packages() {
   keep_stopped "${missing[@]}"
 }
 
+# need_known_packages PACKAGE…: the same, for those of them that this release has.
+need_known_packages() {
+  local package known=()
+  for package in "$@"; do
+    if apt-cache show "$package" > /dev/null 2>&1; then known+=("$package"); else say "This release has no package $package"; fi
+  done
+  [ ${#known[@]} = 0 ] || need_packages "${known[@]}"
+}
+
 # keep_stopped PACKAGE…: services that came with a package just installed don't start with the machine either.
 keep_stopped() {
   command -v systemctl > /dev/null || return 0
@@ -64,6 +73,7 @@ keep_stopped() {
       virtlogd.socket virtlockd.socket libvirt-guests.service 2> /dev/null || true ;;
   esac
   case " $* " in *' postgresql '*) as_root systemctl --quiet disable postgresql.service 2> /dev/null || true ;; esac
+  case " $* " in *' prometheus-libvirt-exporter '*) as_root systemctl --quiet disable prometheus-libvirt-exporter.service 2> /dev/null || true ;; esac
 }
 
 good_python() { "$1" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2> /dev/null; }
