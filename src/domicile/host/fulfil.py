@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from domicile.base.errors import InvalidRequest
+from domicile.base.errors import HostFailure, InvalidRequest
 from domicile.host import devices, links, macvtap, tap
 from domicile.host.files import Labels, OpenFile, Owner, copy_template, open_file
 from domicile.host.groups import Groups
@@ -68,17 +69,19 @@ def look(need: Need) -> None:
         macvtap.check(need)
 
 
-def _open_link(need: Tap | Macvtap) -> tap.OpenTap:
+def _open_link(need: Tap | Macvtap, guard: Callable[[Tap, str], None]) -> tap.OpenTap:
     if isinstance(need, Macvtap):
         return macvtap.open_macvtap(need)
     there = not need.managed and Path(f"/sys/class/net/{need.name}/macvtap").exists()
-    return macvtap.open_given(need) if there else tap.open_tap(need)
+    if there and need.filter:
+        raise HostFailure(f"{need.origin}: the filter '{need.filter}' needs an interface on a bridge, not a macvtap device")
+    return macvtap.open_given(need) if there else tap.open_tap(need, functools.partial(guard, need))
 
 
 def waits(needs: Sequence[Need]) -> bool:
     """Say whether something among the needs makes the caller wait for the kernel, so that a thread should do it."""
     return any(
-        isinstance(need, Macvtap) or (isinstance(need, Tap) and (need.addresses or need.vlans or need.switch))
+        isinstance(need, Macvtap) or (isinstance(need, Tap) and (need.addresses or need.vlans or need.switch or need.filter))
         for need in needs
     )
 
@@ -87,6 +90,16 @@ def run_scripts(needs: Sequence[Need], given: Fulfilled) -> None:
     """Run the interfaces' scripts, now that their devices are there. Raises: HostFailure."""
     for program, name in links.scripts(needs, given.taps):
         links.run_script(program, name)
+
+
+#: Is told of each tap before its first packet can pass: the machine, what was asked for, the tap's name.
+Guard = Callable[[str, Tap, str], None]
+
+
+def unguarded(_machine: str, need: Tap, _device: str) -> None:
+    """Let no tap come up that should have a filter. Raises: HostFailure."""
+    if need.filter:
+        raise HostFailure(f"{need.origin}: nobody is there to apply the filter '{need.filter}'")
 
 
 class Host:
@@ -99,6 +112,7 @@ class Host:
         self.helpers = Helpers(user)
         self.groups = Groups()
         self.links = links.Links()
+        self.guard: Guard = unguarded
 
     def fulfil(self, machine: str, needs: Sequence[Need]) -> Fulfilled:
         """Give a machine, known by its uuid, all it needs. Never waits, but for what `waits` says.
@@ -156,7 +170,7 @@ class Host:
             case Opened():
                 given._open[need.token] = open_file(need)
             case Tap() | Macvtap():
-                opened = _open_link(need)
+                opened = _open_link(need, functools.partial(self.guard, machine))
                 given._open[need.token] = opened
                 given.taps[need.token] = opened.name
                 link = links.link_of(need, opened.name)

@@ -10,6 +10,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,10 @@ def check(need: Tap) -> None:
         raise HostFailure("/dev/net/tun cannot be opened, so no tap device can be made")
 
 
-def open_tap(need: Tap) -> OpenTap:
+def open_tap(need: Tap, guard: Callable[[str], None] = lambda _name: None) -> OpenTap:
     """Make a tap, put it on its bridge and bring it up; one that is there already is only opened.
+
+    `guard` is called with its name before the first packet can pass.
 
     Raises:
         HostFailure: the kernel refused; nothing is left behind.
@@ -88,6 +91,7 @@ def open_tap(need: Tap) -> OpenTap:
             fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
             fds.append(fd)
             name = attach(fd, name, need.queues > 1)
+        guard(name)
         if need.managed:
             _settle(name, need)
     except BaseException as error:

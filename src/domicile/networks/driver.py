@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from domicile.base.errors import INTERNAL_ERROR, HostFailure
-from domicile.host import shaper
+from domicile.host import nftables, shaper
 from domicile.networks import dnsmasq, firewall, outside
 from domicile.networks.complete import Interface, address_of
 from domicile.networks.dnsmasq import Files
@@ -295,7 +295,7 @@ def _told(what: str) -> Iterator[None]:
 
 def load_rules(commands: str) -> None:
     """Hand commands to nftables; all of them take effect or none. Raises: HostFailure."""
-    _run([_tool("nft"), "-j", "-f", "-"], commands)
+    nftables.load(commands)
 
 
 # The name server.
@@ -362,15 +362,14 @@ def _forget(files: Files) -> None:
 def _tool(name: str) -> str:
     found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin")))
     if found is None:
-        package = {"nft": "nftables", "dnsmasq": "dnsmasq-base"}[name]
-        raise HostFailure(f"'{name}' is not installed; networks need the package {package}")
+        raise HostFailure(f"'{name}' is not installed; networks need the package dnsmasq-base")
     return found
 
 
-def _run(words: list[str], given: str = "") -> None:
+def _run(words: list[str]) -> None:
     tool = Path(words[0]).name
     try:
-        done = subprocess.run(words, input=given, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     except subprocess.TimeoutExpired:
         raise HostFailure(f"{tool} did not finish within {_PATIENCE:.0f} s") from None
     except OSError as error:

@@ -30,6 +30,8 @@ class Tap(Need):
     keeps it apart from the other isolated ports of its bridge; `vlans` are the bridge's, each with whether untagged frames
     are on it. `switch` is the kind of switch where it is no plain bridge, and `port` what it is known by there. `mtu` is in
     bytes, 0 for the bridge's; `frames` are gathered before the guest is told, 0 for the kernel's.
+
+    `filter` names the network filter its packets pass, with values of its variables.
     """
 
     token: str
@@ -51,6 +53,8 @@ class Tap(Need):
     script: str = ""
     downscript: str = ""
     addresses: tuple[str, ...] = ()
+    filter: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Macvtap(Need):
     vhost: bool = False
     vlans: tuple[tuple[int, bool], ...] = ()
     mark: str = ""
+    filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,8 @@ async def _forget(state: Running, alias: str) -> None:
     if isinstance(found, Interface):
         await plugging.drop_link(state, alias)
         state.service.networks.ports.unplug(found)
+        if found.target is not None and found.target.dev:
+            await state.service.filters.bindings.forget([found.target.dev])
     edit.remove(state.domain, found)
     if isinstance(found, MemoryDevice):
         memory.grow(state.domain, -size_kib(found))
@@ -300,7 +302,7 @@ async def update(state: Running, device: Device, *, force: bool = False) -> None
         )
 
 
-_FIXED = ("model", "driver", "backend", "tune", "boot", "address", "rom", "mtu", "teaming", "filterref", "virtualport")
+_FIXED = ("model", "driver", "backend", "tune", "boot", "address", "rom", "mtu", "teaming", "virtualport")
 
 
 async def _update_interface(state: Running, found: Interface, wanted: Interface) -> None:
@@ -315,8 +317,12 @@ async def _update_interface(state: Running, found: Interface, wanted: Interface)
         value, before = getattr(wanted, slot), getattr(found, slot)
         if value is not None and not (before is not None and edit.covers(value, before, leave=())):
             raise _refused(f"cannot modify network device <{slot}> of a running domain")
-    if not live_net.same_source(wanted, found):
+    moved = not live_net.same_source(wanted, found)
+    if moved:
         await live_net.move(state, found, wanted)
+    if wanted.filterref != found.filterref or (moved and wanted.filterref is not None):
+        await state.service.filters.bindings.update((state.entry.name, state.entry.uuid), _filtered(found, wanted))
+        found.filterref = wanted.filterref
     state_now = found.link.state if found.link is not None else None
     asked = wanted.link.state if wanted.link is not None else None
     found.link = wanted.link
@@ -324,6 +330,11 @@ async def _update_interface(state: Running, found: Interface, wanted: Interface)
         await live_net.set_link(state, found)
     if wanted.bandwidth != found.bandwidth and wanted.bandwidth is not None:
         await live_net.limit(state.service, found, wanted.bandwidth)
+
+
+def _filtered(found: Interface, wanted: Interface) -> Interface:
+    """Give a running interface's own place with another filter."""
+    return Interface(mac=found.mac, target=found.target, filterref=wanted.filterref)
 
 
 async def _update_graphics(state: Running, found: Graphics, wanted: Graphics) -> None:

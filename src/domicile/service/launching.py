@@ -37,6 +37,10 @@ def resolved(needs: tuple[Need, ...], mark: str) -> list[Need]:
     for need in needs:
         if isinstance(need, Tap) and need.kind == "network" and not need.bridge:
             raise HostFailure(f"{need.origin}: network '{need.network}' has no bridge a machine could be put on")
+        if isinstance(need, Macvtap) and need.filter:
+            raise Unsupported(f"{need.origin}: the filter '{need.filter}' needs an interface on a bridge, not a macvtap device")
+        if isinstance(need, Tap) and need.filter and need.switch:
+            raise Unsupported(f"{need.origin}: the filter '{need.filter}' needs a bridge of the kernel's, not Open vSwitch")
         found.append(replace(need, mark=mark) if isinstance(need, Macvtap) else need)
     return found
 

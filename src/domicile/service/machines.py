@@ -204,6 +204,7 @@ class Machines:
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
         service.registry.stop(entry)
+        service.filters.bindings.release(entry.uuid)
         entry.live, entry.machine = None, None
         entry.state, entry.reason = State.SHUTOFF, Shutoff.FAILED
         await self.release(entry.uuid)
@@ -316,6 +317,7 @@ class Machines:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
         self._service.networks.ports.unplug_all(entry.uuid)
+        self._service.filters.bindings.release(entry.uuid)
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)

@@ -114,6 +114,9 @@ async def add(state: Running, items: list[Item], needs: list[Need], device: Elem
         raise
     try:
         added.taps = dict(given.taps)
+        if given.taps:
+            filters, taps = state.service.filters.bindings, list(given.taps.values())
+            added.steps.append(Step("filters", lambda: filters.forget(taps)))
         for token in given.taps:
             back = functools.partial(_clear_link, resources, machine.uuid, token)
             added.steps.append(Step(f"device of {token}", back))

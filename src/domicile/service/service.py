@@ -27,6 +27,7 @@ from domicile.service.controls import Controls
 from domicile.service.definitions import Definitions
 from domicile.service.emulators import Emulators
 from domicile.service.entry import Entry
+from domicile.service.filters import Filters
 from domicile.service.guest import Guest
 from domicile.service.images_in_use import ImagesInUse
 from domicile.service.machines import Machines
@@ -92,6 +93,7 @@ class Service:
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.networks = Networks(store, self.in_store, paths.networks)
+        self.filters = Filters(self)
         self.secrets, self.pools, self.images = Secrets(self), Pools(self), ImagesInUse(self)
         self.volumes = Volumes(self)
         self.snapshots, self.block_jobs = Snapshots(self), BlockJobs(self)
@@ -286,10 +288,12 @@ class Service:
         self.snapshots.lineages.load(rows)
         self.snapshots.lineages.count_all()
         await self.networks.begin()
+        await self.filters.begin()
         await self.secrets.begin()
         await self.pools.begin()
         await self.takeover.reattach()
         await snapshot_settling.settle_all(self)
+        await self.filters.adopt()
 
     async def close(self) -> None:
         """Let go of the machines (they go on) and of the store."""

@@ -74,6 +74,11 @@ def heads(connection: Connection, kind: str) -> list[ObjectHead]:
     ]
 
 
+def ever(connection: Connection, kind: str) -> bool:
+    """Say whether anything of a kind was ever defined."""
+    return connection.execute(select(object_.c.id).where(object_.c.kind == kind).limit(1)).first() is not None
+
+
 def history(connection: Connection, kind: str, key: str) -> list[Revision]:
     """Return all revisions of an object by uuid or name, defined or not, the first one first. Raises: NotFound."""
     named = select(object_).where(object_.c.kind == kind, or_(object_.c.uuid == key, object_.c.name == key))

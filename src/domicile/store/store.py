@@ -206,6 +206,17 @@ class Store:
         with self._database.write() as connection:
             return objects.define(connection, kind, uuid, name, authored, completed, author, why)
 
+    def define_objects(self, kind: str, rows: Sequence[tuple[str, str, str, str]], author: Author) -> None:
+        """Store several definitions at once, each as uuid, name, the author's text and the completed one. Raises: Conflict."""
+        with self._database.write() as connection:
+            for uuid, name, authored, completed in rows:
+                objects.define(connection, kind, uuid, name, authored, completed, author, "")
+
+    def has_objects(self, kind: str) -> bool:
+        """Say whether anything of a kind was ever defined."""
+        with self._database.read() as connection:
+            return objects.ever(connection, kind)
+
     def undefine_object(self, kind: str, uuid: str, author: Author, why: str = "") -> Revision:
         """Take a definition out of service; its history stays. Raises: NotFound."""
         with self._database.write() as connection:

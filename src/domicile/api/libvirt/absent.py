@@ -7,13 +7,12 @@ room is built. `doors` merges them with the others.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
-from uuid import UUID
 
 from domicile.api.libvirt.object_events import event_handlers
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import NotFound
 from domicile.rpc.call import Stub
-from domicile.rpc.calls import interface, node, nwfilter
+from domicile.rpc.calls import interface, node
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -22,25 +21,19 @@ if TYPE_CHECKING:
 handlers: Registry[Service] = Registry()
 
 LISTS: tuple[Stub[[int, int], tuple[list[Any], int]], ...] = (
-    nwfilter.connect_list_all_nwfilters,
-    nwfilter.connect_list_all_nwfilter_bindings,
     interface.connect_list_all_interfaces,
     node.connect_list_all_node_devices,
 )
 COUNTS: tuple[Stub[[], int], ...] = (
-    nwfilter.connect_num_of_nwfilters,
     interface.connect_num_of_interfaces,
     interface.connect_num_of_defined_interfaces,
 )
 NAMES: tuple[Stub[[int], list[str]], ...] = (
-    nwfilter.connect_list_nwfilters,
     interface.connect_list_interfaces,
     interface.connect_list_defined_interfaces,
 )
 #: What a look-up of one text says when nothing is found, with libvirt's numbers of the error and of its domain.
 LOOKUPS: tuple[tuple[Stub[[str], Any], str, int, int], ...] = (
-    (nwfilter.nwfilter_lookup_by_name, "no nwfilter with matching name '{}'", 62, 33),
-    (nwfilter.nwfilter_binding_lookup_by_port_dev, "no nwfilter binding for port dev '{}'", 101, 33),
     (interface.interface_lookup_by_name, "couldn't find interface named '{}'", 57, 26),
     (interface.interface_lookup_by_mac_string, "couldn't find interface with MAC address '{}'", 57, 26),
     (node.node_device_lookup_by_name, "no node device with matching name '{}'", 53, 22),
@@ -53,10 +46,6 @@ EVENTS: tuple[tuple[Stub[..., int], Stub[[int], None], tuple[Stub[..., None], ..
         (node.node_device_event_lifecycle, node.node_device_event_update),
     ),
 )
-UUIDS: tuple[tuple[Stub[[bytes], Any], str, int, int], ...] = (
-    (nwfilter.nwfilter_lookup_by_uuid, "no nwfilter with matching uuid '{}'", 62, 33),
-)
-"""The same for look-ups by UUID."""
 
 
 def _lists(stub: Stub[[int, int], tuple[list[Any], int]]) -> None:
@@ -83,12 +72,6 @@ def _lookup(stub: Stub[[str], Any], words: str, code: int, domain: int) -> None:
         raise NotFound(words.format(text), code=code, domain=domain)
 
 
-def _lookup_uuid(stub: Stub[[bytes], Any], words: str, code: int, domain: int) -> None:
-    @handlers.handle(stub)
-    def missing(conn: Session[Service], uuid: bytes) -> NoReturn:
-        raise NotFound(words.format(UUID(bytes=uuid)), code=code, domain=domain)
-
-
 for _list in LISTS:
     _lists(_list)
 for _count in COUNTS:
@@ -99,8 +82,6 @@ for _kind in EVENTS:
     event_handlers(handlers, *_kind)
 for _row in LOOKUPS:
     _lookup(*_row)
-for _row_of_uuid in UUIDS:
-    _lookup_uuid(*_row_of_uuid)
 
 
 @handlers.handle(node.node_num_of_devices)

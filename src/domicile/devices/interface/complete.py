@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domicile.devices.interface.filterref import FilterRef
 from domicile.devices.interface.ip import canonical
 from domicile.devices.interface.model import BUILT_IN, Interface, InterfaceModel, InterfaceSource, Mac, is_virtio
 from domicile.devices.interface.port import PortParameters, VirtualPort, Vlan
@@ -9,6 +10,9 @@ from domicile.devices.parts.bus import want_card, want_legacy, want_virtio
 from domicile.devices.parts.omit import omit
 from domicile.plan.facts import Completion, Facts, Planning
 from domicile.plan.place import Want, WantSpaprVio, WantUsb
+
+#: The kinds of interfaces whose host's end can have a filter.
+FILTERED = ("bridge", "network", "ethernet")
 
 
 def defaults(interface: Interface, c: Completion) -> None:
@@ -55,7 +59,20 @@ def defaults(interface: Interface, c: Completion) -> None:
         canonical(ip)
     for route in (*interface.route, *source.route):
         canonical(route)
+    if interface.filterref is not None:
+        _filter(interface, interface.filterref, c)
     _forget(interface, c)
+
+
+def _filter(interface: Interface, ref: FilterRef, c: Completion) -> None:
+    """Keep a filter where there is something on the host that it can be put on, and what are values of its variables."""
+    if interface.type not in FILTERED:
+        kinds = ", ".join(FILTERED)
+        omit(interface, ("filterref",), c, f"only interfaces of type {kinds} pass a filter", f"仅 {kinds} 类型的接口支持过滤器")
+        return
+    for dropped in ref.settle():
+        en = f"'{dropped.name}={dropped.value}' is no value of a filter's variable"
+        c.notes.append((ref, "parameter", "ignored", en, f"“{dropped.name}={dropped.value}”不是有效的过滤器参数"))
 
 
 def _forget(interface: Interface, c: Completion) -> None:

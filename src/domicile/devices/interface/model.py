@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domicile.devices.interface.filterref import FilterRef
 from domicile.devices.interface.ip import Ip, PortForward, Route
 from domicile.devices.interface.port import VirtualPort, Vlan
 from domicile.devices.parts.chardev import Reconnect
@@ -267,7 +268,7 @@ class Interface(Device):
     model: InterfaceModel | None = f.child("The card the guest sees.", "客户机看到的型号。", InterfaceModel)
     driver: InterfaceDriver | None = f.child("How packets are moved.", "驱动选项。", InterfaceDriver, keep_empty=False)
     backend: InterfaceBackend | None = f.child("The host's side.", "后端。", InterfaceBackend, keep_empty=False)
-    filterref: Any = f.raw("The filter its packets pass.", "数据包过滤器。")
+    filterref: FilterRef | None = f.child("The filter its packets pass.", "数据包过滤器。", FilterRef, effect="live")
     tune: Tune | None = f.child("The host's tuning.", "主机侧调优。", Tune)
     link: Link | None = f.child("The virtual cable.", "链路状态。", Link, keep_empty=False)
     mtu: Mtu | None = f.child("The largest packet.", "最大传输单元。", Mtu)

@@ -171,13 +171,14 @@ def _macvtap(
         queues=queues,
         vhost=vhost,
         vlans=_vlans(interface.vlan) if interface.vlan is not None else (),
+        filter=_filter(interface),
         origin=origin,
     )
 
 
 def _plain_tap(interface: Interface, source: InterfaceSource, name: str, queues: int, vhost: bool, origin: str) -> Tap:
     alone = interface.type == "ethernet"
-    target, vlan = interface.target or InterfaceTarget(), interface.vlan
+    target, vlan, ref = interface.target or InterfaceTarget(), interface.vlan, interface.filterref
     return Tap(
         token=name,
         bridge=source.bridge or "",
@@ -198,8 +199,14 @@ def _plain_tap(interface: Interface, source: InterfaceSource, name: str, queues:
         script=(interface.script.path or "") if alone and interface.script is not None else "",
         downscript=(interface.downscript.path or "") if alone and interface.downscript is not None else "",
         addresses=tuple(_host_address(ip) for ip in source.ip) if alone else (),
+        filter=_filter(interface),
+        parameters=tuple((one.name or "", one.value or "") for one in ref.parameter) if ref is not None else (),
         origin=origin,
     )
+
+
+def _filter(interface: Interface) -> str:
+    return (interface.filterref.filter or "") if interface.filterref is not None else ""
 
 
 def _identity(port: VirtualPort | None) -> str:

@@ -118,8 +118,6 @@ def _source(kind: str, source: DiskSource, whose: str) -> Iterator[Gap]:
 
 
 def _interface(interface: Interface) -> Iterator[Gap]:
-    if interface.filterref is not None:
-        yield Gap(interface, "filterref", "<filterref> of an interface", True)
     port = interface.virtualport
     if port is not None and port.type in _SWITCHES:
         yield Gap(interface, "virtualport", f"<virtualport> of type '{port.type}' of an interface", True)
