@@ -199,8 +199,11 @@ def setting(table: str) -> list[Json]:
         ("output", -50, "oifname", "ip_in"), ("postrouting", 200, "oifname", "frames_in"),
     )  # fmt: skip
     for hook, priority, key, name in hooks:
-        rule = [{"vmap": {"key": meta(key), "data": f"@{name}"}}]
-        commands += _hooked(bridge, f"{hook}_{name}", hook, priority, [rule])
+        rules: list[list[Json]] = [[{"vmap": {"key": meta(key), "data": f"@{name}"}}]]
+        if hook == "output":  # what the host itself says of a connection: that it was refused, or found no way
+            related = test({"&": [meta("mark"), STATES["RELATED"]]}, 0, unlike=True)
+            rules.insert(0, [test(meta("l4proto"), {"set": [1, 58]}), related, {"accept": None}])
+        commands += _hooked(bridge, f"{hook}_{name}", hook, priority, rules)
     refused = test({"&": [meta("mark"), _REFUSED]}, 0, unlike=True)
     commands += _hooked(bridge, "refused", "postrouting", 250, [[refused, {"drop": None}]])
     return [*commands, *_noting(table, refused)]

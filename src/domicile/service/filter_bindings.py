@@ -281,10 +281,9 @@ class FilterBindings:
         for _ in range(_AT_ONCE):
             try:
                 frame, address = bound.seen.recvfrom(learning.SEEN)
-            except BlockingIOError:
-                return
-            except OSError:  # the interface is gone
-                self._look_away(bound)
+            except (
+                OSError
+            ):  # nothing there now, or the interface is not up yet; where it is gone, that is heard elsewhere
                 return
             found = learning.told(frame, learning.outgoing(address), mac, bound.learns, bound.values)
             if found is not None:
