@@ -1,5 +1,6 @@
 """Live migration between two real daemons, by the real virsh: managed by the client, from daemon to daemon, with and without copies."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Daemon, open_directory, run, wait_until
+from .conftest import PROGRAMS, Daemon, Guest, open_directory, run, wait_until
 
 UUID = "5a1c3a52-4f5e-4f0c-9d1b-0a8b52d5c0de"
 WAY = ("--migrateuri", "tcp://127.0.0.1")
@@ -72,6 +73,20 @@ def start(pair: Pair, more: str = "", transient: bool = False, memory: int = 64)
     else:
         pair.one.virsh("define", str(path))
         pair.one.virsh("start", "mover")
+
+
+def boot(pair: Pair, guest: Guest, devices: str = "") -> None:
+    """Start a machine with a real guest, which has some hundred thousand pages to send."""
+    system = (
+        f"<kernel>{guest.kernel}</kernel><initrd>{guest.initrd}</initrd><cmdline>console=ttyS0 quiet</cmdline></os>"
+    )
+    log = pair.place / "serial.log"
+    serial = f"<serial type='file'><source path='{log}'/></serial>{devices}"
+    path = pair.place / "mover.xml"
+    path.write_text(document(pair.disk, serial, memory=256).replace("</os>", system))
+    pair.one.virsh("define", str(path))
+    pair.one.virsh("start", "mover")
+    wait_until("the guest", lambda: log.exists() and guest.greeting in log.read_text(errors="replace"), 60)
 
 
 @pytest.mark.parametrize("way", [(), ("--p2p",)], ids=["managed", "p2p"])
@@ -270,3 +285,36 @@ def test_speed_and_standstill(pair: Pair) -> None:
     pair.one.restart()
     assert pair.one.virsh("migrate-getspeed", "mover").stdout.strip() == "77"
     assert "1.000 MiB" in pair.one.virsh("migrate-compcache", "mover", "--size", "1048576").stdout
+
+
+def test_our_own_command(pair: Pair) -> None:
+    start(pair)
+    way = ("--way", "tcp://127.0.0.1")
+    told = pair.one.cli("migrate", "mover", pair.two.uri, "--check", check=False)
+    assert told.returncode == 1 and "here: devices/disk: Migration without shared storage is unsafe" in told.stdout
+    assert "accepted: shared storage" in told.stdout
+    free = pair.one.cli("migrate", "mover", pair.two.uri, "--check", "--unsafe")
+    assert "nothing keeps mover from moving" in free.stdout
+    assert pair.state(pair.one) == "running (booted)"
+    done = pair.one.cli("migrate", "mover", pair.two.uri, "--unsafe", *way)
+    assert "mover runs at" in done.stdout
+    assert (pair.state(pair.one), pair.state(pair.two)) == ("none", "running (migrated)")
+    here = pair.two.cli("--lang", "zh", "migrate", "mover", pair.one.uri, "--unsafe", "--keep-definition", *way)
+    assert "现在运行于" in here.stdout
+    assert (pair.state(pair.one), pair.state(pair.two)) == ("running (migrated)", "shut off (migrated)")
+
+
+def test_interrupting_our_own_command(pair: Pair, guest: Guest) -> None:
+    boot(pair, guest)
+    words = [str(PROGRAMS / "domicile"), "--root", str(pair.one.root), "migrate", "mover", pair.two.uri, "--unsafe"]
+    words += ["--way", "tcp://127.0.0.1", "--bandwidth", "1"]
+    # A test that runs in the background has inherited that the signal is ignored.
+    moving = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    wait_until("the migration", lambda: "Outgoing" in pair.one.virsh("domjobinfo", "mover").stdout)
+    moving.send_signal(2)
+    _, said = moving.communicate(timeout=30)
+    assert moving.returncode == 1 and "canceled by client" in said
+    assert pair.state(pair.one).startswith("running") and pair.state(pair.two) == "none"

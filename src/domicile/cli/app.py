@@ -28,7 +28,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "run": {
         "start": "life", "shutdown": "life", "reboot": "life", "reset": "life", "destroy": "life", "suspend": "life",
-        "resume": "life", "autostart": "life", "console": "console",
+        "resume": "life", "autostart": "life", "console": "console", "migrate": "migrate",
     },
     "past": {"history": "history", "show": "history", "diff": "history", "rollback": "history", "log": "history"},
     "storage": {"network": "network", "pool": "pool", "volume": "volume", "secret": "secret"},
