@@ -73,10 +73,10 @@ class ImagesInUse:
         await self._service.in_store(self._service.store.sweep_images, self._service.machines.host, list(running))
 
     @asynccontextmanager
-    async def work(self, verb: str, name: str, path: str) -> AsyncIterator[None]:
+    async def work(self, verb: str, name: str, use: Use) -> AsyncIterator[None]:
         """Hold a volume's image alone while something is done to it. Raises: WrongState where somebody has it."""
         service, holder = self._service, ids.new_uuid()
-        mine = await asyncio.to_thread(self._known, holder, name, verb, [Use(path, written=True)])
+        mine = await asyncio.to_thread(self._known, holder, name, verb, [use])
         try:
             await service.in_store(service.store.take_images, mine)
         except ImageInUse as fault:

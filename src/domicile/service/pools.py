@@ -19,11 +19,11 @@ from domicile.base.errors import INTERNAL_ERROR, OPERATION_FAILED, DeadlineExcee
 from domicile.devices.disk.secret import SecretRef
 from domicile.service.objects import Kind, Object, Objects
 from domicile.storage import pool as document
-from domicile.storage.driver import LACKING, UNDEFINABLE, Driver, View
-from domicile.storage.drivers import DRIVERS
+from domicile.storage.driver import Driver, View, lacking, undefinable
+from domicile.storage.drivers import drivers
 from domicile.storage.failure import FROM_STORAGE, NO_POOL, broken, conflict, no_pool, unsupported, wrong_state
 from domicile.storage.parts import Permissions, bytes_of, sane
-from domicile.storage.pool import Pool, PoolTarget
+from domicile.storage.pool import FreeExtent, Pool, PoolTarget
 from domicile.storage.volume import Volume
 from domicile.store.values import Action, Author
 
@@ -83,6 +83,7 @@ class Pools:
     def __init__(self, service: Service) -> None:
         self._service = service
         self.objects: Objects[Pool] = Objects(KIND, service.store, service.in_store)
+        self.drivers = drivers(service.secrets.passphrase)
         self._held: dict[str, Held] = {}
         self._refreshed: list[Callable[[Object[Pool]], None]] = []
 
@@ -94,7 +95,7 @@ class Pools:
 
     def driver(self, found: Object[Pool]) -> Driver:
         """Give the driver of a pool's type."""
-        return DRIVERS[found.document.type or ""]
+        return self.drivers[found.document.type or ""]
 
     def by_target(self, path: str) -> Object[Pool]:
         """Find an active pool by where it is on the host. Raises: NotFound."""
@@ -116,6 +117,11 @@ class Pools:
         view = self.held(found).view
         shown.capacity, shown.allocation = bytes_of(view.capacity), bytes_of(view.allocation)
         shown.available = bytes_of(view.available)
+        if view.free and shown.source is not None and shown.source.device:
+            shown.source = copy(shown.source)
+            first, *rest = shown.source.device
+            shown.source.device = [copy(first), *rest]
+            shown.source.device[0].freeExtent = [FreeExtent(start=start, end=end) for start, end in view.free]
         if view.permissions is not None and shown.target is not None:
             said = shown.target.permissions
             label = said.label if said is not None else None
@@ -137,8 +143,9 @@ class Pools:
     def _read(self, xml: str, strict: bool) -> Pool:
         made = document.read(xml, strict=strict)
         kind = made.type or ""
-        if kind in UNDEFINABLE:
-            raise unsupported(f"pools of type '{kind}': {LACKING[kind]}", INTERNAL_ERROR)
+        why = undefinable(kind)
+        if why:
+            raise unsupported(why, INTERNAL_ERROR)
         self.objects.unclaimed(made.uuid or "", made.name or "")
         place = _place(made)
         for other in self.objects:
@@ -200,7 +207,8 @@ class Pools:
         self._note("pool-start", found, author)
 
     async def _start(self, found: Object[Pool], made: Pool, *, build: bool, overwrite: bool | None) -> None:
-        driver = DRIVERS[made.type or ""]
+        driver = self.drivers[made.type or ""]
+        self._possible(made)
         if build or overwrite is not None:
             await driver.build(made, overwrite)
         if made.type == "dir" or not await driver.active(made):
@@ -213,6 +221,11 @@ class Pools:
             raise
         self.objects.tell(found, STARTED)
 
+    def _possible(self, made: Pool) -> None:
+        why = lacking(made.type or "")
+        if why:
+            raise unsupported(why, INTERNAL_ERROR)
+
     async def _let_go(self, driver: Driver, made: Pool) -> None:
         try:
             await driver.stop(made)
@@ -222,7 +235,7 @@ class Pools:
     async def _look(self, found: Object[Pool], made: Pool, deadline: float = _LOOK) -> None:
         try:
             async with asyncio.timeout(deadline):
-                view = await DRIVERS[made.type or ""].look(made, sweep=True)
+                view = await self.drivers[made.type or ""].look(made, sweep=True)
         except TimeoutError:
             words = f"storage pool '{made.name}' could not be looked through within {deadline:g} s; does its storage answer?"
             raise DeadlineExceeded(words, domain=FROM_STORAGE) from None
@@ -259,6 +272,7 @@ class Pools:
         async with found.lock:
             if found.active:
                 raise wrong_state(f"storage pool '{found.name}' is already active")
+            self._possible(found.document)
             await self.driver(found).build(found.document, overwrite)
             self.objects.tell(found, CREATED)
         self._note("pool-build", found, author)

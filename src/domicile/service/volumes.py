@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from domicile.base.errors import INTERNAL_ERROR, INVALID_ARG, OPERATION_FAILED, InvalidRequest
+from domicile.base.errors import INTERNAL_ERROR, INVALID_ARG, NO_SUPPORT, OPERATION_FAILED, InvalidRequest
+from domicile.service.images_in_use import Use
 from domicile.service.objects import Object
 from domicile.storage import files, programs
 from domicile.storage import volume as document
@@ -164,7 +165,7 @@ class Volumes:
         if name in held.names:
             raise wrong_state(f"volume '{name}' is still being allocated.")
         with held.use(name):
-            async with self._service.images.work(verb, name, volume.path):
+            async with self._service.images.work(verb, name, _use(pool.document, volume)):
                 yield volume
 
     async def delete(self, pool: Object[Pool], name: str, author: Author, *, zeroed: bool = False) -> None:
@@ -230,6 +231,7 @@ class Volumes:
     async def reading(self, pool: Object[Pool], name: str) -> AsyncIterator[int]:
         """Open a volume to be read. Raises: WrongState, NotFound, HostFailure."""
         volume = self.named(pool, name)
+        _local(volume, "download")
         with self._pools.held(pool).use(name):
             fd = await asyncio.to_thread(_open, volume.path, os.O_RDONLY)
             try:
@@ -240,6 +242,7 @@ class Volumes:
     @asynccontextmanager
     async def writing(self, pool: Object[Pool], name: str, author: Author) -> AsyncIterator[int]:
         """Open a volume to be written; it is measured again afterwards. Raises: WrongState, NotFound, HostFailure."""
+        _local(self.named(pool, name), "upload")
         async with self._changing(pool, name, "vol-upload") as volume:
             fd = await asyncio.to_thread(_open, volume.path, os.O_RDWR)
             try:
@@ -262,6 +265,21 @@ class _Reserved:
 
     def __exit__(self, *_: object) -> None:
         self._names.discard(self._name)
+
+
+def _local(volume: Volume, verb: str) -> None:
+    """Refuse to open what no path of this host leads to. Raises: Unsupported."""
+    if volume.type in ("network", "netdir"):
+        raise unsupported(f"storage pool does not support volume {verb}", NO_SUPPORT)
+
+
+def _use(pool: Pool, volume: Volume) -> Use:
+    """Say which image a work has alone; one of a server is known as disks know it."""
+    identity = ""
+    if volume.type == "network" and pool.source is not None:
+        hosts = sorted(f"{host.name or ''}:{host.port or ''}" for host in pool.source.host)
+        identity = f"{pool.type}:{','.join(hosts)}/{volume.path}"
+    return Use(volume.path, written=True, identity=identity)
 
 
 def _open(path: str, flags: int) -> int:

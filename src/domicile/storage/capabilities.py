@@ -5,7 +5,7 @@ Source: observed with libvirt 9.0.
 
 from __future__ import annotations
 
-from domicile.storage.driver import UNDEFINABLE
+from domicile.storage.driver import undefinable
 from domicile.storage.kinds import KINDS
 
 
@@ -13,7 +13,7 @@ def document() -> str:
     """Write it."""
     lines = ["<storagepoolCapabilities>"]
     for name, kind in KINDS.items():
-        lines.append(f"  <pool type='{name}' supported='{'no' if name in UNDEFINABLE else 'yes'}'>")
+        lines.append(f"  <pool type='{name}' supported='{'no' if undefinable(name) else 'yes'}'>")
         if kind.formats:
             lines += _options("pool", "source", kind.format, kind.formats)
         if kind.volumes:

@@ -31,7 +31,7 @@ class Directory:
 
     async def start(self, pool: Pool) -> None:
         """Nothing needs doing: looking through it tells whether it can be read."""
-        _absolute(pool)
+        absolute(pool)
 
     async def stop(self, pool: Pool) -> None:
         """Nothing needs doing."""
@@ -40,7 +40,7 @@ class Directory:
         """Make the directory; one that is there gets the rights that the document names."""
         if overwrite is not None:
             raise wrong_state(f"No source device specified when formatting pool '{pool.name}'")
-        _absolute(pool)
+        absolute(pool)
         await asyncio.to_thread(_make, pool)
 
     async def delete(self, pool: Pool) -> None:
@@ -120,7 +120,8 @@ async def _fill(order: Order, draft: files.Draft) -> None:
         await images.create(order, draft.path)
 
 
-def _absolute(pool: Pool) -> None:
+def absolute(pool: Pool) -> None:
+    """Look whether a pool says where on the host it is. Raises: InvalidRequest."""
     if not pool.path.startswith("/"):
         raise invalid(f"the target path '{pool.path}' of pool '{pool.name}' is not absolute")
 
@@ -187,7 +188,7 @@ class Mounted(Directory):
 
     async def start(self, pool: Pool) -> None:
         """Mount it."""
-        _absolute(pool)
+        absolute(pool)
         source = _source(pool)
         held = await asyncio.to_thread(_what_is_at, pool.path)
         if held == source:
@@ -213,7 +214,7 @@ class Mounted(Directory):
 
     async def build(self, pool: Pool, overwrite: bool | None) -> None:
         """Make the directory, and a file system where that is asked for."""
-        _absolute(pool)
+        absolute(pool)
         await asyncio.to_thread(_make, pool)
         if overwrite is None:
             return

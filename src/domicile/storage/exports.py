@@ -49,6 +49,26 @@ async def exports(spec: str | None) -> str:
     return f"<sources>\n{''.join(parts)}</sources>\n"
 
 
+def portal_of(spec: str | None) -> str:
+    """Read at which address and port iSCSI targets are asked for. Raises: InvalidRequest, StorageDocument."""
+    host = host_of(spec, "iscsi")
+    node: Any = reading.parse(spec or "").find("host")
+    port = node.get("port") or "3260"
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise invalid(f"port '{port}' of host '{host}' is no number from 1 to 65535")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def targets(host: str, port: str, names: list[str]) -> str:
+    """List iSCSI targets of a server."""
+    shown = f" port='{escape(port)}'" if port != "3260" else ""
+    parts = [
+        f"  <source>\n    <host name='{escape(host)}'{shown}/>\n    <device path='{escape(name)}'/>\n  </source>\n"
+        for name in names
+    ]
+    return f"<sources>\n{''.join(parts)}</sources>\n" if parts else _EMPTY
+
+
 def groups(found: dict[str, list[str]]) -> str:
     """List volume groups, each with its devices."""
     parts = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from domicile.base.errors import (
     INTERNAL_ERROR,
+    INVALID_ARG,
     XML_DETAIL,
     Conflict,
     HostFailure,
@@ -20,6 +21,7 @@ from domicile.base.problem import Problem
 # Source: libvirt's virterror.h.
 FROM_STORAGE = 18
 NO_POOL, NO_VOLUME, VOLUME_EXISTS, ARGUMENT_UNSUPPORTED = 49, 50, 90, 74
+PROBE_FAILED, POOL_BUILT = 75, 76
 
 
 class StorageDocument(InvalidDocument):
@@ -46,6 +48,21 @@ def failed(words: str) -> HostFailure:
 def broken(words: str) -> HostFailure:
     """Say that a program of the host failed."""
     return HostFailure(words, code=INTERNAL_ERROR, domain=FROM_STORAGE)
+
+
+def device_missing(path: str) -> InvalidRequest:
+    """Say that a pool's device is not there."""
+    return InvalidRequest(f"device path '{path}' doesn't exist", code=INVALID_ARG, domain=FROM_STORAGE)
+
+
+def unprobed(words: str) -> HostFailure:
+    """Say that what is on a device could not be told."""
+    return HostFailure(f"Storage pool probe failed: {words}", code=PROBE_FAILED, domain=FROM_STORAGE)
+
+
+def built(words: str) -> WrongState:
+    """Refuse to build over what is there."""
+    return WrongState(f"Storage pool already built: {words}", code=POOL_BUILT, domain=FROM_STORAGE)
 
 
 def unsupported(words: str, code: int | None = None) -> Unsupported:

@@ -14,10 +14,12 @@ from domicile.devices.disk.secret import Encryption
 from domicile.storage import programs
 from domicile.storage.driver import Order
 from domicile.storage.failure import unsupported
+from domicile.storage.kinds import PARTITIONS
 from domicile.storage.volume import Volume
 
 _TOOL = "qemu-img"
-_NAMES = {"iso": "raw"}
+# What QEMU opens as raw: what a partition holds is not its business.
+_NAMES = {"iso": "raw", "": "raw", **dict.fromkeys(PARTITIONS, "raw")}
 _NOT_MADE = {"ploop": "unable to find ploop, please install ploop tools"}
 _OLD = "0.10"
 _TRIES = 10
@@ -176,12 +178,12 @@ async def copy(order: Order, path: str) -> None:
 
 
 def _source(source: Volume, key: bytes | None) -> list[str]:
-    return ["--image-opts"] if key is not None else ["-f", _NAMES.get(source.format, source.format) or "raw"]
+    return ["--image-opts"] if key is not None else ["-f", _NAMES.get(source.format, source.format)]
 
 
 def _described(volume: Volume, key: str = "key1") -> str:
     """Describe an encrypted image that is there."""
-    if volume.format == "raw":
+    if _NAMES.get(volume.format, volume.format) == "raw":
         return f"driver=luks,key-secret={key},file.filename={_quoted(volume.path)}"
     cipher = "aes" if volume.encryption is not None and volume.encryption.format == "qcow" else "luks"
     secret = f"encrypt.format={cipher},encrypt.key-secret={key}"

@@ -15,7 +15,7 @@ _FILE_SYSTEMS = (
     "auto", "ext2", "ext3", "ext4", "ufs", "iso9660", "udf", "gfs", "gfs2", "vfat", "hfs+", "xfs", "ocfs2", "vmfs",
 )  # fmt: skip
 _TABLES = ("unknown", "dos", "dvh", "gpt", "mac", "bsd", "pc98", "sun", "lvm2")
-_PARTITIONS = ("none", "linux", "fat16", "fat32", "linux-swap", "linux-lvm", "linux-raid", "extended")
+PARTITIONS = ("none", "linux", "fat16", "fat32", "linux-swap", "linux-lvm", "linux-raid", "extended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
         "host dir protocol", "host dir", formats=("auto", "nfs", "glusterfs", "cifs"), format="auto", volumes=IMAGES, volume="raw",
     ),
     "logical": _kind("name device", formats=("unknown", "lvm2"), format="lvm2"),
-    "disk": _kind("device", "device", formats=_TABLES, format="unknown", volumes=_PARTITIONS, volume="none"),
+    "disk": _kind("device", "device", formats=_TABLES, format="unknown", volumes=PARTITIONS, volume="none"),
     "iscsi": _kind("host device initiator auth", "host"),
     "iscsi-direct": _kind("host device initiator auth", "host initiator", target=False),
     "scsi": _kind("adapter", "adapter"),

@@ -25,7 +25,7 @@ from domicile.storage.volume import (
 )  # fmt: skip
 
 _COLUMNS = "lv_name,origin,lv_uuid,devices,seg_size_pe,vg_extent_size,lv_size,lv_attr"
-_REPORT = ("--noheadings", "--separator", "|", "--units", "b", "--nosuffix")
+_REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix")
 _NAME = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]*\Z")
 _DEVICE = re.compile(r"(.+)\((\d+)\)\Z")
 
@@ -43,8 +43,8 @@ class Logical:
 
     async def active(self, pool: Pool) -> bool:
         """Say whether any volume of the group is ready."""
-        said = await programs.run(["lvs", *_REPORT, "-o", "lv_attr", group(pool)], accepted=(0, 3, 5))
-        return any(line.strip()[4:5] == "a" for line in said.splitlines())
+        said = await _ask("lvs", "lv", "lv_attr", group(pool), accepted=(0, 3, 5))
+        return any(each.get("lv_attr", "")[4:5] == "a" for each in said)
 
     async def start(self, pool: Pool) -> None:
         """Make the group's volumes ready."""
@@ -81,7 +81,7 @@ class Logical:
 
     async def look(self, pool: Pool, *, sweep: bool) -> View:
         """List the group's volumes."""
-        said = await programs.run(["lvs", *_REPORT, "-o", _COLUMNS, group(pool)])
+        said = await _ask("lvs", "lv", _COLUMNS, group(pool))
         view = View()
         view.capacity, view.allocation, view.available = await self.figures(pool)
         await asyncio.to_thread(_collect, pool, said, view)
@@ -89,21 +89,19 @@ class Logical:
 
     async def figures(self, pool: Pool) -> tuple[int, int, int]:
         """Ask the group."""
-        said = await programs.run(["vgs", *_REPORT, "-o", "vg_size,vg_free", group(pool)])
+        said = await _ask("vgs", "vg", "vg_size,vg_free", group(pool))
         try:
-            size, free = (int(part) for part in said.split("|"))
-        except ValueError:
-            raise broken(f"vgs said of '{group(pool)}' what is no two numbers: {said.strip()[:200]}") from None
+            size, free = (int(said[0][column]) for column in ("vg_size", "vg_free"))
+        except (IndexError, KeyError, ValueError):
+            raise broken(f"vgs said of '{group(pool)}' no two numbers") from None
         return size, size - free, free
 
     async def sources(self, spec: str | None) -> str:
         """List the volume groups of this host."""
-        said = await programs.run(["pvs", *_REPORT, "-o", "pv_name,vg_name"], accepted=(0, 5))
         found: dict[str, list[str]] = {}
-        for line in said.splitlines():
-            device, _, name = (part.strip() for part in line.partition("|"))
-            if name:
-                found.setdefault(name, []).append(device)
+        for each in await _ask("pvs", "pv", "pv_name,vg_name", accepted=(0, 5)):
+            if each.get("vg_name"):
+                found.setdefault(each["vg_name"], []).append(each["pv_name"])
         return exports.groups(found)
 
     async def renew(self, pool: Pool, volume: Volume) -> Volume:
@@ -158,13 +156,23 @@ def _give(path: str, owner: int | None, group_id: int | None) -> None:
     os.chown(path, -1 if owner is None else owner, -1 if group_id is None else group_id)
 
 
-def _collect(pool: Pool, said: str, view: View) -> None:
-    """Read what lvs said: a line a segment, several for a volume that lies in pieces."""
-    for line in said.splitlines():
-        parts = [part.strip() for part in line.split("|")]
-        if len(parts) != 8:
-            continue
-        name, origin, uuid, devices, extents, extent, size, attributes = parts
+async def _ask(
+    program: str, kind: str, columns: str, *names: str, accepted: tuple[int, ...] = (0,)
+) -> list[dict[str, str]]:
+    """Ask LVM for a report; the rows of it. Raises: HostFailure."""
+    said = await programs.ask([program, *_REPORT, "-o", columns, *names], accepted=accepted)
+    try:
+        return [row for part in said["report"] for row in part.get(kind, ())]
+    except (KeyError, TypeError, AttributeError):
+        raise broken(f"the report of {program} cannot be followed") from None
+
+
+def _collect(pool: Pool, said: list[dict[str, str]], view: View) -> None:
+    """Read what lvs said: a row a segment, several for a volume that lies in pieces."""
+    for row in said:
+        name, origin, uuid, devices, extents, extent, size, attributes = (
+            row.get(column, "") for column in _COLUMNS.split(",")
+        )
         # Snapshots' own parts, thin pools and what LVM keeps for itself are no volumes. Source: lvs(8), lv_attr.
         if attributes[:1] in ("t", "e", "l", "T", "I") or name.startswith("["):
             continue

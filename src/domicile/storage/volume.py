@@ -210,7 +210,7 @@ def _complete(volume: Volume, kind: Kind, *, copied: bool) -> list[Problem]:
         said = holder.format.type if holder.format is not None else None
         if said is None:
             holder.format = VolumeFormat(type=kind.volume) if holder is target else VolumeFormat(type="raw")
-        elif said == "none" or said not in kind.volumes:
+        elif (said == "none" and kind.volume != said) or said not in kind.volumes:
             known = ", ".join(name for name in kind.volumes if name != "none")
             words = f"unknown volume format type {said}"
             wrong.append(Problem(f"{path}/format/@type", words, volume.source_line, known, code=CONFIG_UNSUPPORTED))

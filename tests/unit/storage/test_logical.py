@@ -22,9 +22,18 @@ def pool(name: str = "vg") -> Pool:
     return read(f"<pool type='logical'><name>{name}</name></pool>")
 
 
+def rows(said: str) -> list[dict[str, str]]:
+    """Give lines of values as the rows of LVM's report."""
+    columns = logical._COLUMNS.split(",")
+    return [
+        dict(zip(columns, (part.strip() for part in line.split("|")), strict=True))
+        for line in said.strip().splitlines()
+    ]
+
+
 def test_segments_of_one_volume_come_together() -> None:
     view = View()
-    logical._collect(pool(), SAID, view)
+    logical._collect(pool(), rows(SAID), view)
     assert list(view.volumes) == ["root", "data", "snap"]
     data = view.volumes["data"]
     assert (data.path, data.key, data.amounts()[:2]) == ("/dev/vg/data", "BBBB", (2 << 30, 2 << 30))

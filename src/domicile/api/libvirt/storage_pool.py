@@ -20,8 +20,7 @@ from domicile.rpc.records import PoolInfo
 from domicile.rpc.types import StoragePool, StorageVol
 from domicile.service.objects import Object
 from domicile.storage import capabilities
-from domicile.storage.driver import LACKING, UNDEFINABLE
-from domicile.storage.drivers import DRIVERS
+from domicile.storage.driver import undefinable
 from domicile.storage.failure import FROM_STORAGE, unsupported
 from domicile.storage.kinds import KINDS
 from domicile.storage.pool import Pool
@@ -204,11 +203,12 @@ async def find_sources(conn: Session[Service], type: str, src_spec: str | None, 
     if type not in KINDS:
         words = f"unknown storage pool type {type}; accepted: {', '.join(KINDS)}"
         raise InvalidRequest(words, code=INTERNAL_ERROR, domain=FROM_STORAGE)
-    if type in UNDEFINABLE:
-        raise unsupported(f"pools of type '{type}': {LACKING[type]}", INTERNAL_ERROR)
+    why = undefinable(type)
+    if why:
+        raise unsupported(why, INTERNAL_ERROR)
     if type == "fs":
         raise unsupported("pool type 'fs' does not support source discovery", NO_SUPPORT)
-    return await DRIVERS[type].sources(src_spec)
+    return await conn.context.pools.drivers[type].sources(src_spec)
 
 
 # Changing.
