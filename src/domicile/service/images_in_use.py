@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domicile.base import ids
+from domicile.base.errors import WrongState
 from domicile.host import images as looking
 from domicile.storage.failure import wrong_state
 from domicile.store.images import ImageInUse
@@ -80,8 +81,21 @@ class ImagesInUse:
         try:
             await service.in_store(service.store.take_images, mine)
         except ImageInUse as fault:
-            raise wrong_state(f"volume '{name}' is still in use by {fault.by.who}{fault.elsewhere}") from None
+            raise _busy(name, fault) from None
         try:
             yield
         finally:
             await asyncio.shield(self.release(holder))
+
+    async def alone(self, name: str, use: Use, act: Callable[[], None]) -> None:
+        """Do something brief to a volume that nobody has, while nobody can take it. Raises: WrongState where somebody has it."""
+        service = self._service
+        (mine,) = await asyncio.to_thread(self._known, ids.new_uuid(), name, "", [use])
+        try:
+            await service.in_store(service.store.while_unused, mine, act)
+        except ImageInUse as fault:
+            raise _busy(name, fault) from None
+
+
+def _busy(name: str, fault: ImageInUse) -> WrongState:
+    return wrong_state(f"volume '{name}' is still in use by {fault.by.who}{fault.elsewhere}")

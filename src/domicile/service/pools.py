@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 #: Seconds that looking through a pool may take, and at the daemon's start.
 _LOOK, _AT_START = 600.0, 20.0
+#: Seconds within which what was done is written into the log together.
+_GATHERED = 0.05
 DEFINED, UNDEFINED, STARTED, STOPPED, CREATED, DELETED = range(6)
 """Source: virStoragePoolEventLifecycleType."""
 KIND = Kind("pool", "storage pool", NO_POOL, FROM_STORAGE, document.read_stored, document.write)
@@ -84,6 +87,7 @@ class Pools:
         self._service = service
         self.objects: Objects[Pool] = Objects(KIND, service.store, service.in_store)
         self.drivers = drivers(service.secrets.passphrase)
+        self._notes: list[Action] = []
         self._held: dict[str, Held] = {}
         self._refreshed: list[Callable[[Object[Pool]], None]] = []
 
@@ -302,10 +306,11 @@ class Pools:
                 raise
             self.refreshed(found)
 
-    async def recount(self, found: Object[Pool]) -> None:
-        """Count a pool's bytes again."""
+    async def recount(self, found: Object[Pool], figures: tuple[int, int, int] | None = None) -> None:
+        """Count a pool's bytes again, unless that was done."""
         view = self.held(found).view
-        view.capacity, view.allocation, view.available = await self.driver(found).figures(found.document)
+        figures = figures or await self.driver(found).figures(found.document)
+        view.capacity, view.allocation, view.available = figures
 
     def _idle(self, found: Object[Pool]) -> None:
         if self.held(found).works:
@@ -327,9 +332,20 @@ class Pools:
 
     def note(self, verb: str, author: Author, uuid: str, name: str) -> None:
         """Write into the log what was done, without waiting for it."""
-        service = self._service
-        work = service.in_store(service.store.log, Action(verb, author, uuid, name, "done", {}))
-        tasks.spawn(f"log of {verb} {name}", work)
+        self._notes.append(Action(verb, author, uuid, name, "done", {}, at=datetime.now(UTC)))
+        if len(self._notes) == 1:
+            tasks.spawn("log of what was done to pools", self._write_notes())
+
+    async def _write_notes(self) -> None:
+        """Write what came within a moment at once: each write waits for the disk."""
+        await asyncio.sleep(_GATHERED)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is not yet in the log."""
+        done, self._notes = self._notes, []
+        if done:
+            await self._service.in_store(self._service.store.log, *done)
 
     # The daemon's life.
 

@@ -299,5 +299,6 @@ class Service:
     async def close(self) -> None:
         """Let go of the machines (they go on) and of the store."""
         await self.takeover.detach()
+        await self.pools.flush()
         await self.in_store(self.store.close)
         self.work.close()

@@ -124,9 +124,9 @@ class Volumes:
             return await self._make(pool, order, author, "vol-create-from")
 
     async def _make(self, pool: Object[Pool], order: Order, author: Author, verb: str) -> Volume:
-        made = await self._pools.driver(pool).create(pool.document, order)
+        made, figures = await self._pools.driver(pool).create(pool.document, order)
         self._pools.held(pool).volumes[made.name or ""] = made
-        await self._pools.recount(pool)
+        await self._pools.recount(pool, figures)
         self._pools.note(verb, author, pool.uuid, f"{pool.name}/{made.name}")
         return made
 
@@ -155,21 +155,29 @@ class Volumes:
 
     # Changing.
 
-    @asynccontextmanager
-    async def _changing(self, pool: Object[Pool], name: str, verb: str) -> AsyncIterator[Volume]:
-        """Hold a volume that nobody uses, on any host. Raises: WrongState, NotFound."""
+    def _free(self, pool: Object[Pool], name: str) -> Volume:
+        """Find a volume that no other work of this daemon has. Raises: WrongState, NotFound."""
         volume = self.named(pool, name)
         held = self._pools.held(pool)
         if held.used.get(name):
             raise wrong_state(f"volume '{name}' is still in use.")
         if name in held.names:
             raise wrong_state(f"volume '{name}' is still being allocated.")
-        with held.use(name):
+        return volume
+
+    @asynccontextmanager
+    async def _changing(self, pool: Object[Pool], name: str, verb: str) -> AsyncIterator[Volume]:
+        """Hold a volume that nobody uses, on any host. Raises: WrongState, NotFound."""
+        volume = self._free(pool, name)
+        with self._pools.held(pool).use(name):
             async with self._service.images.work(verb, name, _use(pool.document, volume)):
                 yield volume
 
     async def delete(self, pool: Object[Pool], name: str, author: Author, *, zeroed: bool = False) -> None:
         """Remove a volume; `zeroed` overwrites it first. Raises: WrongState, NotFound, HostFailure."""
+        if not zeroed and await self._delete_small(pool, name):
+            self._pools.note("vol-delete", author, pool.uuid, f"{pool.name}/{name}")
+            return
         async with self._changing(pool, name, "vol-delete") as volume:
             if zeroed and volume.type in ("file", "block"):
                 await asyncio.to_thread(files.wipe, volume.path)
@@ -177,6 +185,21 @@ class Volumes:
             self._pools.held(pool).volumes.pop(name, None)
             await self._pools.recount(pool)
         self._pools.note("vol-delete", author, pool.uuid, f"{pool.name}/{name}")
+
+    async def _delete_small(self, pool: Object[Pool], name: str) -> bool:
+        """Remove a file that goes at once, while the database lets nobody take it; False where that is no way to go.
+
+        Raises: WrongState, NotFound, HostFailure
+        """
+        volume = self._free(pool, name)
+        if volume.type != "file" or not await asyncio.to_thread(files.is_small, volume.path):
+            return False
+        with self._pools.held(pool).use(name):
+            use = _use(pool.document, volume)
+            await self._service.images.alone(name, use, lambda: files.remove(volume.path))
+            self._pools.held(pool).volumes.pop(name, None)
+            await self._pools.recount(pool)
+        return True
 
     async def resize(
         self, pool: Object[Pool], name: str, size: int, author: Author, *, delta: bool, shrink: bool, taken: bool

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 from domicile.base.errors import NO_SUPPORT, HostFailure
-from domicile.storage import files, images, programs
-from domicile.storage.driver import Order, View
+from domicile.storage import files, images, programs, whole
+from domicile.storage.driver import Made, Order, View
 from domicile.storage.failure import conflict, failed, invalid, unsupported, wrong_state
 from domicile.storage.pool import Pool
-from domicile.storage.volume import Volume
+from domicile.storage.volume import Volume, VolumeTarget
 
 _DEFAULT_MODE = 0o711
 _MOUNTS = Path("/proc/self/mounts")
@@ -65,7 +65,7 @@ class Directory:
         """Measure a file again."""
         return await asyncio.to_thread(files.renew, volume)
 
-    async def create(self, pool: Pool, order: Order) -> Volume:
+    async def create(self, pool: Pool, order: Order) -> Made:
         """Make a file."""
         volume = order.volume
         assert volume.target is not None
@@ -73,17 +73,17 @@ class Directory:
         below = volume.backingStore
         if below is not None and not await asyncio.to_thread(os.access, below.path or "", os.R_OK):
             raise failed(f"inaccessible backing store volume {below.path}: No such file or directory")
+        if order.plain:
+            return await asyncio.to_thread(_make_raw, pool, volume)
         draft = await asyncio.to_thread(files.Draft, pool.path, volume.name or "")
         try:
             await _fill(order, draft)
-            await asyncio.to_thread(draft.place, volume.target.permissions)
+            return await asyncio.to_thread(_place, pool, volume, draft)
         except HostFailure as error:
             words = error.message.replace(draft.path, draft.final)
             raise HostFailure(words, code=error.wire_code, domain=error.wire_domain) from error
         finally:
             await asyncio.to_thread(draft.end)
-        volume.target.path = volume.key = draft.final
-        return await asyncio.to_thread(files.renew, volume)
 
     async def remove(self, pool: Pool, volume: Volume) -> None:
         """Remove a file."""
@@ -102,9 +102,26 @@ class Directory:
             await images.resize(volume, capacity, taken=taken, key=key)
 
 
+def _make_raw(pool: Pool, volume: Volume) -> Made:
+    capacity, allocation, _ = volume.amounts()
+    taken = allocation if volume.allocation is not None else capacity
+    rights = volume.target.permissions if volume.target is not None else None
+    made = whole.make_raw(pool.path, volume.name or "", max(capacity, taken), taken, rights)
+    # What the document says besides stays said.
+    volume.target = volume.target or VolumeTarget()
+    volume.target.path = made.path
+    return Made(files.told(volume, made), _figures(pool.path))
+
+
+def _place(pool: Pool, volume: Volume, draft: files.Draft) -> Made:
+    assert volume.target is not None
+    draft.place(volume.target.permissions)
+    volume.target.path = volume.key = draft.final
+    return Made(files.renew(volume), _figures(pool.path))
+
+
 async def _fill(order: Order, draft: files.Draft) -> None:
     volume = order.volume
-    capacity, allocation, _ = volume.amounts()
     if order.reflink:
         if order.source is None or order.source.format != volume.format:
             raise invalid("a copy that shares its blocks has its source's format")
@@ -113,9 +130,6 @@ async def _fill(order: Order, draft: files.Draft) -> None:
         await images.copy(order, draft.path)
     elif volume.format == "dir":
         await asyncio.to_thread(os.mkdir, draft.path, 0o700)
-    elif volume.format == "raw" and volume.encryption is None:
-        taken = allocation if volume.allocation is not None else capacity
-        await asyncio.to_thread(files.make_raw, draft.path, draft.final, max(capacity, taken), taken)
     else:
         await images.create(order, draft.path)
 
@@ -162,9 +176,9 @@ def _figures(path: str) -> tuple[int, int, int]:
 def _look(pool: Pool, sweep: bool) -> View:
     path = pool.path
     try:
-        if sweep:
-            files.sweep(path)
         names = sorted(os.listdir(path))  # noqa: PTH208  names are all that is needed
+        if sweep:
+            files.sweep(path, names)
         facts = Path(path).stat()
     except OSError as error:
         raise failed(f"cannot open directory '{path}': {error.strerror}") from error

@@ -16,7 +16,7 @@ from typing import Any
 
 from domicile.base.errors import CONFIG_UNSUPPORTED, INVALID_ARG, DomicileError, InvalidRequest
 from domicile.storage import devices, images, programs
-from domicile.storage.driver import Fixed, Order, View
+from domicile.storage.driver import Fixed, Made, Order, View
 from domicile.storage.failure import FROM_STORAGE, broken, built, failed, unprobed, unsupported
 from domicile.storage.parts import bytes_of
 from domicile.storage.pool import Pool
@@ -182,7 +182,7 @@ class Disk(Fixed):
         table = await _table(device)
         return await asyncio.to_thread(_view, pool, device, table)
 
-    async def create(self, pool: Pool, order: Order) -> Volume:
+    async def create(self, pool: Pool, order: Order) -> Made:
         """Make a partition; whatever goes wrong with it, it does not stay."""
         volume, device = order.volume, pool.device_paths[0]
         if volume.encryption is not None and order.key is None:
@@ -218,7 +218,7 @@ class Disk(Fixed):
             found.target.format = volume.target.format
         if found.target is not None and volume.encryption is not None:
             found.target.encryption = volume.encryption
-        return found
+        return Made(found)
 
     async def remove(self, pool: Pool, volume: Volume) -> None:
         """Remove a partition."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from domicile.base.errors import INTERNAL_ERROR, NO_SUPPORT, Unsupported
 from domicile.storage import programs
@@ -43,6 +43,19 @@ class Order:
     key: bytes | None = field(default=None, repr=False)
     source_key: bytes | None = field(default=None, repr=False)
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is a raw volume that holds nothing yet."""
+        volume = self.volume
+        return volume.format == "raw" and volume.encryption is None and self.source is None and not self.reflink
+
+
+class Made(NamedTuple):
+    """A volume that was made; the pool's bytes in all, taken and free afterwards, where they were counted already."""
+
+    volume: Volume
+    figures: tuple[int, int, int] | None = None
+
 
 class Driver(Protocol):
     """One type of pool. Methods raise HostFailure, Unsupported, WrongState."""
@@ -71,7 +84,7 @@ class Driver(Protocol):
     async def renew(self, pool: Pool, volume: Volume) -> Volume:
         """Measure one volume again."""
 
-    async def create(self, pool: Pool, order: Order) -> Volume:
+    async def create(self, pool: Pool, order: Order) -> Made:
         """Make a volume, whole or not at all."""
 
     async def remove(self, pool: Pool, volume: Volume) -> None:
@@ -157,7 +170,7 @@ class Fixed:
             found.target.encryption = volume.target.encryption
         return found
 
-    async def create(self, pool: Pool, order: Order) -> Volume:
+    async def create(self, pool: Pool, order: Order) -> Made:
         """Refuse."""
         raise unsupported("storage pool does not support volume creation", NO_SUPPORT)
 

@@ -7,7 +7,9 @@ import fcntl
 import os
 import shutil
 import stat
+import time
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +28,11 @@ from domicile.storage.volume import (
 
 _SECTOR = 512
 _BLOCK = 1 << 20
+_SMALL = 256 << 20
 _FICLONE = 0x40049409
+_SETTLED = 2 * 10**9  # nanoseconds
+_REMEMBERED = 100_000
+_seen: dict[tuple[int, int], tuple[tuple[int, int, int], probe.Image]] = {}
 PART = ".domicile-"
 """How the directories begin in which files are made until they are whole."""
 
@@ -37,22 +43,15 @@ PART = ".domicile-"
 def measure(path: str, name: str) -> Volume | None:
     """Describe a file, directory or device as a volume; None for what is none (sockets, dangling links…)."""
     try:
-        facts = Path(path).stat()
+        facts = os.stat(path)  # noqa: PTH116  a thousand times in a large pool
         kind = stat.S_IFMT(facts.st_mode)
         if kind == stat.S_IFDIR:
             return None if name == "lost+found" else _directory(path, name, facts)
         if kind not in (stat.S_IFREG, stat.S_IFBLK):
             return None
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        found, physical = _examined(path, facts)
     except OSError:
         return None
-    try:
-        found = probe.examine(fd)
-        physical = os.lseek(fd, 0, os.SEEK_END)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     block = kind == stat.S_IFBLK
     target = VolumeTarget(path=path, permissions=rights(facts), timestamps=times(facts))
     target.format = VolumeFormat(type="raw" if found.format == "luks" else found.format)
@@ -73,6 +72,28 @@ def measure(path: str, name: str) -> Volume | None:
     )  # fmt: skip
 
 
+def _examined(path: str, facts: os.stat_result) -> tuple[probe.Image, int]:
+    """Look into a file and count its bytes; one that did not change since is known. Raises: OSError."""
+    regular = stat.S_ISREG(facts.st_mode)
+    place, stamp = (facts.st_dev, facts.st_ino), (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    if regular:
+        known = _seen.get(place)
+        if known is not None and known[0] == stamp:
+            return known[1], facts.st_size
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = probe.examine(fd)
+        physical = os.lseek(fd, 0, os.SEEK_END)
+    finally:
+        os.close(fd)
+    # The kernel's clock of files ticks coarsely: what changed just now may change again without a trace.
+    if regular and time.time_ns() - max(stamp[1:]) > _SETTLED:
+        if len(_seen) >= _REMEMBERED:
+            _seen.clear()
+        _seen[place] = stamp, found
+    return found, physical
+
+
 def _directory(path: str, name: str, facts: os.stat_result) -> Volume:
     target = VolumeTarget(
         path=path, format=VolumeFormat(type="dir"), permissions=rights(facts), timestamps=times(facts)
@@ -85,10 +106,10 @@ def _below(path: str, found: probe.Image) -> VolumeBacking | None:
         return None
     name = found.below.removeprefix("file:")
     if ":" not in name.split("/", 1)[0]:
-        name = os.path.normpath(Path(path).parent / name)
+        name = os.path.normpath(f"{os.path.dirname(path)}/{name}" if name[:1] != "/" else name)  # noqa: PTH120
     below = VolumeBacking(path=name, format=VolumeFormat(type=found.below_format or "raw"))
     with suppress(OSError):
-        facts = Path(name).stat()
+        facts = os.stat(name)  # noqa: PTH116
         below.permissions, below.timestamps = rights(facts), times(facts)
     return below
 
@@ -96,8 +117,14 @@ def _below(path: str, found: probe.Image) -> VolumeBacking | None:
 def renew(volume: Volume) -> Volume:
     """Measure a volume again; its format and what was said of it stay. Raises: HostFailure."""
     now = measure(volume.path, volume.name or "")
-    if now is None or now.target is None or volume.target is None:
+    if now is None:
         raise failed(f"cannot open volume '{volume.path}': No such file or directory")
+    return told(volume, now)
+
+
+def told(volume: Volume, now: Volume) -> Volume:
+    """Say of a volume what was measured of it."""
+    assert now.target is not None and volume.target is not None
     same = now.format == volume.format
     volume.type, volume.key = now.type, now.key
     volume.capacity = now.capacity if same or volume.capacity is None else volume.capacity
@@ -117,11 +144,14 @@ def rights(facts: os.stat_result) -> Permissions:
 
 def times(facts: os.stat_result) -> Timestamps:
     """Say when a file changed; when it was made is not asked for."""
-    shown = (f"{ns // 10**9}.{ns % 10**9:09d}" if ns % 10**9 else str(ns // 10**9) for ns in (
-        facts.st_atime_ns, facts.st_mtime_ns, facts.st_ctime_ns,
-    ))  # fmt: skip
-    atime, mtime, ctime = shown
-    return Timestamps(atime=atime, mtime=mtime, ctime=ctime, btime="0")
+    return Timestamps(
+        atime=_moment(facts.st_atime_ns), mtime=_moment(facts.st_mtime_ns), ctime=_moment(facts.st_ctime_ns), btime="0"
+    )
+
+
+def _moment(ns: int) -> str:
+    seconds, rest = divmod(ns, 10**9)
+    return f"{seconds}.{rest:09d}" if rest else str(seconds)
 
 
 # Making: whole under its name, or not there.
@@ -166,9 +196,9 @@ class Draft:
         os.close(self._lock)
 
 
-def sweep(directory: str) -> None:
+def sweep(directory: str, names: Iterable[str]) -> None:
     """Remove what was left half made by a daemon that ended; what somebody still makes is locked and stays."""
-    for entry in Path(directory).glob(f"{PART}*.part"):
+    for entry in (f"{directory}/{name}" for name in names if name.startswith(PART) and name.endswith(".part")):
         with suppress(OSError):
             fd = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -182,13 +212,18 @@ def make_raw(path: str, final: str, capacity: int, allocation: int) -> None:
     """Make a file of `capacity` bytes of which `allocation` are taken. Raises: HostFailure."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            os.ftruncate(fd, capacity)
-        except OSError as error:
-            raise failed(f"cannot extend file '{final}': {error.strerror}") from error
-        allocate(fd, final, 0, min(allocation, capacity))
+        size(fd, final, capacity, allocation)
     finally:
         os.close(fd)
+
+
+def size(fd: int, final: str, capacity: int, allocation: int) -> None:
+    """Give a new file its length, of which `allocation` bytes are taken. Raises: HostFailure."""
+    try:
+        os.ftruncate(fd, capacity)
+    except OSError as error:
+        raise failed(f"cannot extend file '{final}': {error.strerror}") from error
+    allocate(fd, final, 0, min(allocation, capacity))
 
 
 def allocate(fd: int, path: str, start: int, length: int) -> None:
@@ -271,6 +306,15 @@ def _zero(fd: int, start: int, end: int) -> None:
     zeros = bytes(_BLOCK)
     while start < end:
         start += os.pwrite(fd, zeros[: min(_BLOCK, end - start)], start)
+
+
+def is_small(path: str) -> bool:
+    """Say whether a file can be removed at once: few blocks are to be given back."""
+    try:
+        facts = Path(path).lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_blocks * _SECTOR <= _SMALL
 
 
 def remove(path: str) -> None:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from domicile.storage import exports, files, images, programs
-from domicile.storage.driver import Order, View
+from domicile.storage.driver import Made, Order, View
 from domicile.storage.failure import broken, unsupported, wrong_state
 from domicile.storage.parts import bytes_of
 from domicile.storage.pool import Pool
@@ -112,7 +112,7 @@ class Logical:
         found.target = volume.target if found.target is None else found.target
         return found
 
-    async def create(self, pool: Pool, order: Order) -> Volume:
+    async def create(self, pool: Pool, order: Order) -> Made:
         """Make a logical volume; whatever goes wrong, it does not stay."""
         volume = order.volume
         assert volume.target is not None
@@ -137,7 +137,7 @@ class Logical:
                 await images.write_into(order, path)
             rights = volume.target.permissions
             await asyncio.to_thread(_give, path, rights.owner if rights else None, rights.group if rights else None)
-            return await self.renew(pool, volume)
+            return Made(await self.renew(pool, volume))
         except BaseException:
             await programs.run(["lvremove", "-f", f"{group(pool)}/{name}"], accepted=tuple(range(256)))
             raise

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _SECTOR = 512
-_HEAD = 34_816
+_FIRST, _HEAD = 512, 34_816
+_ISO, _ISO_AT = b"CD001", 32_769
 _LONGEST = 4096
 _BACKING_FORMAT = 0xE2792ACA
 _LAZY, _EXTENDED = 1, 1 << 4
@@ -38,7 +39,10 @@ class Image:
 
 def examine(fd: int) -> Image:
     """Look at an open file; a header that cannot be followed makes a raw image. Raises: OSError."""
-    head = os.pread(fd, _HEAD, 0)
+    head = os.pread(fd, _FIRST, 0)
+    if not any(head[offset : offset + len(magic)] == magic for offset, magic, _ in _MAGICS):
+        return Image("iso") if os.pread(fd, len(_ISO), _ISO_AT) == _ISO else Image()
+    head += os.pread(fd, _HEAD - len(head), len(head)) if len(head) == _FIRST else b""
     for offset, magic, reader in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             try:
@@ -47,7 +51,7 @@ def examine(fd: int) -> Image:
                 continue
             if found is not None:
                 return found
-    return Image()
+    return Image("iso") if head[_ISO_AT : _ISO_AT + len(_ISO)] == _ISO else Image()
 
 
 def _u32(head: bytes, offset: int, order: str = ">") -> int:
@@ -137,5 +141,4 @@ _MAGICS: tuple[tuple[int, bytes, _Reader], ...] = (
     (0, b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop", _plain("cloop")),
     (0, b"WithoutFreeSpace", _plain("ploop")),
     (0, b"OOOM", _plain("cow")),
-    (32_769, b"CD001", _plain("iso")),
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from domicile.storage import programs
 from domicile.storage.auth import Passwords
-from domicile.storage.driver import Fixed, Order, View
+from domicile.storage.driver import Fixed, Made, Order, View
 from domicile.storage.failure import broken, invalid, unsupported
 from domicile.storage.parts import bytes_of
 from domicile.storage.pool import Pool
@@ -101,7 +101,7 @@ class Rbd(Fixed):
         """Ask the cluster."""
         return figures(await self._ask(pool, "ceph", "df"), pool_of(pool))
 
-    async def create(self, pool: Pool, order: Order) -> Volume:
+    async def create(self, pool: Pool, order: Order) -> Made:
         """Make an image, or a copy of one."""
         volume, source, name = order.volume, order.source, pool_of(pool)
         if not _NAME.match(volume.name or ""):
@@ -122,7 +122,7 @@ class Rbd(Fixed):
             raise unsupported(
                 f"an image of Ceph is copied from another, or from a raw volume, not from '{source.format}'"
             )
-        return await self.renew(pool, volume)
+        return Made(await self.renew(pool, volume))
 
     async def renew(self, pool: Pool, volume: Volume) -> Volume:
         """Ask for one image again."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from domicile.storage import devices, images, programs
-from domicile.storage.driver import Fixed, Order, View
+from domicile.storage.driver import Fixed, Made, Order, View
 from domicile.storage.failure import broken, built, unsupported, wrong_state
 from domicile.storage.parts import bytes_of
 from domicile.storage.pool import Pool
@@ -72,7 +72,7 @@ class Zfs(Fixed):
             raise broken(f"zpool said of '{_root(pool)}' what is no three numbers: {said.strip()[:200]}") from None
         return size, taken, free
 
-    async def create(self, pool: Pool, order: Order) -> Volume:
+    async def create(self, pool: Pool, order: Order) -> Made:
         """Make a ZVOL; whatever goes wrong with it, it does not stay."""
         volume, name = order.volume, f"{dataset(pool)}/{order.volume.name}"
         if not _NAME.match(name):
@@ -89,7 +89,7 @@ class Zfs(Fixed):
             if order.source is not None or order.key is not None:
                 await devices.appear(path)
                 await images.write_into(order, path)
-            return await self.renew(pool, volume)
+            return Made(await self.renew(pool, volume))
         except BaseException:
             await programs.run(["zfs", "destroy", "--", name], accepted=tuple(range(256)))
             raise

@@ -35,16 +35,22 @@ def take(connection: Connection, uses: Sequence[ImageUse]) -> None:
     """Note further images of one holder. Raises: ImageInUse where another writes, or would be written beside."""
     if not uses:
         return
+    wanted = check(connection, uses)
+    known = {use.image: use for use in of_holder(connection, uses[0].holder, uses[0].host)}
+    # What it writes already it goes on writing, whatever it wants of that image now.
+    merged = [_merged(use, known.get(use.image)) for use in wanted.values()]
+    _write(connection, known, merged, keep=True)
+
+
+def check(connection: Connection, uses: Sequence[ImageUse]) -> dict[str, ImageUse]:
+    """Look whether a holder may have images, which nobody takes until this transaction ends. Raises: ImageInUse."""
     _alone(connection, uses)
     wanted = {use.image: use for use in uses}
     for other in of_images(connection, wanted):
         mine = wanted[other.image]
         if other.holder != mine.holder and (mine.written or other.written) and not (mine.shared and other.shared):
             raise ImageInUse(mine, other)
-    known = {use.image: use for use in of_holder(connection, uses[0].holder, uses[0].host)}
-    # What it writes already it goes on writing, whatever it wants of that image now.
-    merged = [_merged(use, known.get(use.image)) for use in wanted.values()]
-    _write(connection, known, merged, keep=True)
+    return wanted
 
 
 def put(connection: Connection, holder: str, host: str, uses: Sequence[ImageUse]) -> None:

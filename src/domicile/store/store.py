@@ -327,6 +327,12 @@ class Store:
         with self._database.write() as connection:
             images.take(connection, uses)
 
+    def while_unused(self, use: ImageUse, act: Callable[[], None]) -> None:
+        """Do something brief to an image that nobody has, while nobody can take it. Raises: ImageInUse."""
+        with self._database.write() as connection:
+            images.check(connection, [use])
+            act()
+
     def put_images(self, holder: str, host: str, uses: Sequence[ImageUse]) -> None:
         """Note all images of one holder, whoever else has them: it runs with them already."""
         with self._database.write() as connection:

@@ -221,7 +221,7 @@ def test_images_of_ceph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     driver, made = rbd.Rbd(Passwords(_key)), pool.read(CEPH)
 
     async def go() -> None:
-        first = await driver.create(made, vol("rbd", "a", 10 * MIB + 1))
+        first = (await driver.create(made, vol("rbd", "a", 10 * MIB + 1))).volume
         assert (first.type, first.path, first.key, first.format, first.amounts()[0]) == (
             "network",
             "vms/a",

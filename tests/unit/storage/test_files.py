@@ -38,7 +38,7 @@ def test_sweeping_leaves_what_is_being_made(tmp_path: Path) -> None:
     left.mkdir()
     (left / "v").write_text("half")
     draft = files.Draft(str(tmp_path), "w")
-    files.sweep(str(tmp_path))
+    files.sweep(str(tmp_path), os.listdir(tmp_path))  # noqa: PTH208
     assert not left.exists() and Path(draft.path).parent.exists()
     draft.end()
 
