@@ -28,6 +28,7 @@ from domicile.storage.kinds import KINDS
 from domicile.storage.parts import bytes_of, sane
 from domicile.storage.pool import Pool
 from domicile.storage.volume import Volume, VolumeFormat
+from domicile.storage.whole import Filling
 from domicile.store.values import Author
 
 if TYPE_CHECKING:
@@ -264,14 +265,19 @@ class Volumes:
 
     @asynccontextmanager
     async def writing(self, pool: Object[Pool], name: str, author: Author) -> AsyncIterator[int]:
-        """Open a volume to be written; it is measured again afterwards. Raises: WrongState, NotFound, HostFailure."""
+        """Open a volume to be written; it is measured again afterwards. Raises: WrongState, NotFound, HostFailure.
+
+        Where the block ends with an exception, the volume stays as it was if it held little.
+        """
         _local(self.named(pool, name), "upload")
         async with self._changing(pool, name, "vol-upload") as volume:
-            fd = await asyncio.to_thread(_open, volume.path, os.O_RDWR)
+            filling = await asyncio.to_thread(Filling, volume.path)
             try:
-                yield fd
-            finally:
-                await asyncio.to_thread(_done, fd)
+                yield filling.fd
+            except BaseException:
+                await asyncio.shield(asyncio.to_thread(filling.drop))
+                raise
+            await asyncio.shield(asyncio.to_thread(filling.keep))
         self._pools.note("vol-upload", author, pool.uuid, f"{pool.name}/{name}")
         if pool.active and not self._pools.held(pool).works:
             await self._pools.refresh(pool)
@@ -310,10 +316,3 @@ def _open(path: str, flags: int) -> int:
         return os.open(path, flags | os.O_CLOEXEC)
     except OSError as error:
         raise failed(f"Failed to open storage volume with path '{path}': {error.strerror}") from error
-
-
-def _done(fd: int) -> None:
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

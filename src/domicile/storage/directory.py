@@ -146,7 +146,8 @@ def _make(pool: Pool) -> None:
     try:
         there = path.is_dir()
         if not there:
-            path.mkdir(mode=0o755, parents=True)
+            # With its rights from the beginning: one that is there keeps those it has.
+            path.mkdir(mode=_DEFAULT_MODE if rights is None or rights.mode is None else rights.mode, parents=True)
         mode = rights.mode if rights is not None and rights.mode is not None else None if there else _DEFAULT_MODE
         if rights is not None and (rights.owner is not None or rights.group is not None):
             owner = -1 if rights.owner is None else rights.owner

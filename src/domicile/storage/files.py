@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from domicile.base.errors import HostFailure
 from domicile.devices.disk.secret import Encryption
 from domicile.storage import probe
 from domicile.storage.failure import failed, wrong_state
@@ -257,10 +258,16 @@ def resize_raw(path: str, capacity: int, *, taken: bool) -> None:
     """Give a raw file another length; with `taken` all of it is allocated. Raises: HostFailure."""
     fd = _open(path, os.O_RDWR)
     try:
-        if taken:
-            allocate(fd, path, 0, capacity)
+        before = os.fstat(fd).st_size
         try:
+            # At once, so that no other length is ever seen; the room is taken then, or the length goes back.
             os.ftruncate(fd, capacity)
+            if taken:
+                try:
+                    allocate(fd, path, 0, capacity)
+                except HostFailure:
+                    os.ftruncate(fd, before)
+                    raise
             os.fsync(fd)
         except OSError as error:
             raise failed(f"Failed to truncate file '{path}': {error.strerror}") from error

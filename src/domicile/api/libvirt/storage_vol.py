@@ -16,7 +16,7 @@ from domicile.api.libvirt.author import author
 from domicile.api.libvirt.flags import known
 from domicile.api.libvirt.registry import Registry
 from domicile.api.libvirt.storage_pool import pool_of
-from domicile.api.libvirt.stream import Stream
+from domicile.api.libvirt.stream import Stream, StreamAborted
 from domicile.base import tasks
 from domicile.rpc.calls import storage
 from domicile.rpc.records import Hole, VolInfo
@@ -237,16 +237,16 @@ class _Open:
             await asyncio.wait([task])
             raise
 
-    async def end(self) -> None:
-        """Close it."""
+    async def end(self, error: BaseException | None = None) -> None:
+        """Close it; after an error what was written is given up where that can be."""
         if not self._ended:
             self._ended = True
-            await self._held.__aexit__(None, None, None)
+            await self._held.__aexit__(type(error) if error is not None else None, error, None)
 
     def abandoned(self) -> None:
         """Close it after a stream that ended before it was served."""
         if not self._ended:
-            tasks.spawn("end of a volume's stream", self.end())
+            tasks.spawn("end of a volume's stream", self.end(StreamAborted("the stream ended before it was served")))
 
 
 async def _send(stream: Stream, held: _Open, offset: int, length: int, *, sparse: bool) -> None:
@@ -293,7 +293,7 @@ async def upload(conn: Session[Service], stream: Stream, vol: StorageVol, offset
 
 
 async def _receive(stream: Stream, held: _Open, offset: int, length: int) -> None:
-    place, end = offset, offset + length if length else None
+    place, end, fault = offset, offset + length if length else None, None
     try:
         while part := await stream.read_part():
             size = part.length if isinstance(part, Hole) else len(part)
@@ -307,8 +307,11 @@ async def _receive(stream: Stream, held: _Open, offset: int, length: int) -> Non
             else:
                 await held.work(_put, place, part)
             place += size
+    except (StreamAborted, asyncio.CancelledError) as error:
+        fault = error
+        raise
     finally:
-        await held.end()
+        await held.end(fault)
 
 
 def _put(fd: int, place: int, data: bytes) -> None:
