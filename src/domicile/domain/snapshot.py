@@ -20,7 +20,7 @@ from domicile.schema.scalar import FILLED, ULONG, enum
 from domicile.schema.shape import Element, element
 
 #: libvirt's number of the part that speaks of snapshots.
-FROM_DOMAIN_SNAPSHOT = 44
+FROM_DOMAIN_SNAPSHOT = 35
 LOCATIONS = ("no", "internal", "external", "manual")
 #: The state of a snapshot of a running machine's disks alone; the other states are a domain's.
 DISK_SNAPSHOT = "disk-snapshot"

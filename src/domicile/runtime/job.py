@@ -41,8 +41,9 @@ class Kind(IntEnum):
 
 @dataclass(slots=True)
 class Job:
-    """One long operation. `figures` is what QEMU last said of it; `cancelled` is set by whoever wants it to end.
+    """One long operation.
 
+    `figures` is what QEMU last said of it; `cancelled` is set by whoever wants it to end; `outcome` is what clients are told of its end beside the figures;
     `told` are the amounts where the other end of a migration has measured them.
     """
 
@@ -53,6 +54,7 @@ class Job:
     figures: Mapping[str, Any] = field(default_factory=dict)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     told: Mapping[str, int] | None = None
+    outcome: Mapping[str, bool | str] = field(default_factory=dict)
 
     @property
     def elapsed_ms(self) -> int:
@@ -72,6 +74,8 @@ class Job:
 
 def _amounts(figures: Mapping[str, Any]) -> dict[str, int | None]:
     """Translate what `query-migrate` or `query-dump` says."""
+    if "amounts" in figures:
+        return dict(figures["amounts"])
     ram: Mapping[str, Any] = figures.get("ram") or {}
     if not ram and "total" in figures:
         done, total = int(figures.get("completed", 0)), int(figures["total"])

@@ -193,7 +193,11 @@ class Machine(Actor):
 
     def tell_job(self, job: Job) -> None:
         """Tell those who listen that a long operation has ended."""
-        self._tell(MachineEvent(self, "job", data=job.amounts(), event=int(job.operation), detail=job.elapsed_ms))
+        self._tell(
+            MachineEvent(
+                self, "job", data={**job.amounts(), **job.outcome}, event=int(job.operation), detail=job.elapsed_ms
+            )
+        )
 
     async def wait(self) -> None:
         """Wait until the machine is over."""

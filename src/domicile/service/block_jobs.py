@@ -18,12 +18,10 @@ from domicile.devices.disk.source import DiskSource
 from domicile.domain import block_chain, snapshot_plan
 from domicile.domain.block_chain import Layer
 from domicile.domain.snapshot_plan import target
-from domicile.plan.need import File
 from domicile.runtime import snapshot as nodes
 from domicile.runtime.block_job import BlockJob, JobType
 from domicile.service import block_ending, hotplug, overlays
 from domicile.service.changes import Running
-from domicile.service.images_in_use import Use
 from domicile.service.overlays import Busy
 from domicile.storage import snapshots as images
 
@@ -144,7 +142,7 @@ class BlockJobs:
             raise InvalidRequest(
                 f"base '{layers[place].path}' is not immediately below '{layers[first].path}' in chain for '{dev}'"
             )
-        await self._writable(state, [layers[place], *([layers[first - 1]] if first else [])])
+        await overlays.lend(state, [layers[place], *([layers[first - 1]] if first else [])])
         kind = JobType.COMMIT if first else JobType.ACTIVE_COMMIT
         job = BlockJob(
             f"commit-{dev}-{names[first]}", dev, kind, layers[first].path, layers[place].path, names[first:place]
@@ -159,15 +157,6 @@ class BlockJobs:
         }  # fmt: skip
         await self._begin(state, job, "block-commit", arguments)
         return job
-
-    async def _writable(self, state: Running, layers: list[Layer]) -> None:
-        """Lend QEMU layers that it had for reading alone; another machine that reads them stands in the way. Raises: ImageInUse."""
-        paths = [layer.path for layer in layers if layer.path]
-        machine = state.machine
-        await state.service.images.take(machine.uuid, state.entry.name, [Use(path, written=True) for path in paths])
-        needs = [File(path, writable=True) for path in paths]
-        given = await asyncio.to_thread(state.service.resources.add, machine.uuid, needs)
-        machine.note(lent=given.lent)
 
     async def copy(
         self, entry: Entry, path: str, kind: str, source: DiskSource, format: str | None, author: Author, *, bandwidth: int = 0,

@@ -16,6 +16,7 @@ import msgspec
 
 from domicile.base.errors import DeadlineExceeded
 from domicile.plan.capabilities import Capabilities
+from domicile.runtime.backup import Backup
 from domicile.runtime.block_job import BlockJob
 from domicile.runtime.job import Job
 from domicile.runtime.machine import Machine
@@ -48,6 +49,21 @@ class Live:
     detected: set[str] = field(default_factory=set)
     jobs: dict[str, BlockJob] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    backup: Backup | None = None
+
+    def kept(self) -> dict[str, Any]:
+        """Give what a later daemon must know beside the document."""
+        return {
+            "arguments": self.arguments, "definition": self.definition, "detected": sorted(self.detected),
+            "jobs": msgspec.to_builtins(list(self.jobs.values())), "backup": msgspec.to_builtins(self.backup),
+        }  # fmt: skip
+
+    def remember(self, facts: Mapping[str, Any]) -> None:
+        """Take in what an earlier daemon kept."""
+        self.definition = str(facts.get("definition") or "")
+        self.detected = set(facts.get("detected") or ())
+        self.jobs = {job.disk: job for job in msgspec.convert(facts.get("jobs") or [], list[BlockJob])}
+        self.backup = msgspec.convert(facts.get("backup"), Backup | None)
 
 
 @dataclass(slots=True)

@@ -23,14 +23,14 @@ class Lineages:
     """What is kept of domains' moments; `kind` is the root element of their documents, `missing` the error of an absent one."""
 
     def __init__(self, service: Service, kind: str, noun: str, missing: int) -> None:
-        self._service, self._kind, self._noun, self._missing = service, kind, noun, missing
+        self._service, self._kind, self._noun, self.missing = service, kind, noun, missing
         self._of: dict[str, Lineage] = {}
         self._pending: dict[str, dict[str, SnapshotRow]] = {}
 
     def of(self, entry: Entry) -> Lineage:
         """Give a domain's lineage; one that has none gets an empty one."""
         found = self._of.get(entry.uuid)
-        return found if found is not None else Lineage(self._noun, self._missing)
+        return found if found is not None else Lineage(self._noun, self.missing)
 
     def load(self, rows: Iterable[SnapshotRow]) -> None:
         """Take in what is stored."""
@@ -54,7 +54,7 @@ class Lineages:
                 yield from list(rows.values())
 
     def _own(self, uuid: str) -> Lineage:
-        return self._of.setdefault(uuid, Lineage(self._noun, self._missing))
+        return self._of.setdefault(uuid, Lineage(self._noun, self.missing))
 
     # Changing. Memory follows the store.
 

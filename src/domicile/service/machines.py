@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import structlog
 
 from domicile.base import tasks
@@ -37,6 +36,7 @@ from domicile.service import (
     sealing,
 )
 from domicile.service.entry import Entry, Live
+from domicile.service.images_in_use import Use
 from domicile.service.ports import mark_of, plugged
 from domicile.store.values import Author, Claim, ImageUse, MachineRecord
 
@@ -229,13 +229,7 @@ class Machines:
     def stored(self, entry: Entry, record: Record, xml: str) -> MachineRecord:
         """Say what the store keeps of a running machine."""
         known = entry.live
-        facts = {
-            "record": record.to_json().decode(),
-            "arguments": known.arguments if known is not None else [],
-            "definition": known.definition if known is not None else "",
-            "detected": sorted(known.detected) if known is not None else [],
-            "jobs": msgspec.to_builtins(list(known.jobs.values())) if known is not None else [],
-        }
+        facts = {"record": record.to_json().decode(), **(known.kept() if known is not None else {})}
         return MachineRecord(
             uuid=entry.uuid, name=entry.name, id=record.id, pid=record.pid, start_time=record.start_time, directory=record.directory,
             live_xml=xml, revision=known.revision or None if known is not None else None, state=record.state, reason=record.reason,
@@ -267,7 +261,8 @@ class Machines:
         except DomicileError as error:
             log.warning("not all images are known", domain=entry.name, reason=error.message)
             below = []
-        return await service.images.known(entry.uuid, entry.name, disk_sources.uses(domain, host, below))
+        more = [Use(part.path, written=True) for part in entry.live.backup.parts] if entry.live.backup else []
+        return await service.images.known(entry.uuid, entry.name, [*disk_sources.uses(domain, host, below), *more])
 
     def _show(self, entry: Entry, plan: Plan, caps: Capabilities, machine: Machine) -> None:
         if entry.live is None:

@@ -6,21 +6,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from domicile.base.errors import DomicileError
 from domicile.base.undo import Undo
 from domicile.devices.disk import Disk
-from domicile.devices.disk.chain import Chain, Layer
+from domicile.devices.disk.chain import Chain
+from domicile.devices.disk.chain import Layer as Planned
 from domicile.devices.disk.model import DiskDriver
 from domicile.devices.disk.source import DiskSource
+from domicile.domain import block_chain
+from domicile.domain.block_chain import Layer
 from domicile.domain.domain import Domain
 from domicile.domain.plan import planning
 from domicile.domain.snapshot_plan import LAYERED, Overlay, disk_of, disks, target, with_overlay
 from domicile.plan.need import File
 from domicile.plan.qemu import Structured
+from domicile.qemu import render
+from domicile.runtime import bitmap as bitmaps
 from domicile.runtime import snapshot as nodes
 from domicile.service import disk_sources, hotplug, plugging
 from domicile.service.changes import Running
@@ -75,7 +81,7 @@ def node_items(
     host = disk_sources.host_for(state.service, state.domain)
     facts = planning(state.domain, state.caps, host, state.machine.id)
     chain = Chain(disk, disk.driver or DiskDriver(), facts, facts.origin(disk), [])
-    layer = Layer(kind, source, format, name, False, top=True, ends=format in LAYERED)
+    layer = Planned(kind, source, format, name, False, top=True, ends=format in LAYERED)
     layer.encryption, layer.below = source.encryption, below
     chain.layer(layer)
     return [item for item in chain.items if isinstance(item, Structured)]
@@ -111,6 +117,7 @@ async def stack(state: Running, overlays: Sequence[Overlay], undo: Undo) -> list
     """Open new layers and plan the transaction that makes them tops; documents are not changed yet."""
     actions = []
     number = hotplug.last_number(state)
+    known = await bitmaps.known(state.qmp)
     for overlay in overlays:
         number += 1
         disk = disk_of(state.domain, overlay.target)
@@ -118,8 +125,52 @@ async def stack(state: Running, overlays: Sequence[Overlay], undo: Undo) -> list
         items = node_items(state, disk, overlay.source, overlay.kind, overlay.format, f"m{number}-{overlay.target}")
         node = await open_nodes(state, items, overlay.path, overlay.source, undo)
         actions.append({"type": "blockdev-snapshot", "data": {"node": top, "overlay": node}})
+        if overlay.format == "qcow2":
+            # What checkpoints note goes on in the layer that the guest writes to.
+            for name, each in known.get(top, {}).items():
+                if each.get("persistent") and bitmaps.usable(each):
+                    actions.append(bitmaps.add(node, name, int(each["granularity"])))
     state.live.numbers = number
     return actions
+
+
+async def lend(state: Running, layers: Sequence[Layer]) -> None:
+    """Lend QEMU layers that it had for reading alone; another machine that reads them stands in the way. Raises: ImageInUse."""
+    paths = [layer.path for layer in layers if layer.path]
+    machine = state.machine
+    await state.service.images.take(machine.uuid, state.entry.name, [Use(path, written=True) for path in paths])
+    needs = [File(path, writable=True) for path in paths]
+    given = await asyncio.to_thread(state.service.resources.add, machine.uuid, needs)
+    machine.note(lent=given.lent)
+
+
+@asynccontextmanager
+async def written(state: Running, disk: Disk, place: int) -> AsyncIterator[None]:
+    """Have QEMU open a lower layer for writing meanwhile; the top is that already. Raises: ImageInUse, QemuRefused."""
+    if not place:
+        yield
+        return
+    chain = block_chain.layers(disk)
+    known = await nodes.layers(state.qmp)
+    names = next(found for path, found in known.items() if nodes.is_of(path, alias_of(disk)))
+    layer, node = chain[place], names[place]
+    below = names[place + 1] if place + 1 < len(names) else None
+    base = node.removesuffix("-format").removesuffix("-storage")
+    items = node_items(state, disk, layer.source, layer.kind, layer.format, base, below)
+    options = dict(items[-1].props)
+    await lend(state, [layer])
+    try:
+        await state.qmp("blockdev-reopen", {"options": [_plain({**options, "read-only": False})]})
+        yield
+    finally:
+        await state.qmp("blockdev-reopen", {"options": [_plain({**options, "read-only": True})]})
+        await state.service.machines.claim_images(state.entry)
+
+
+def _plain(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a node's properties as QEMU's commands take them."""
+    _, arguments = render.qmp(Structured("blockdev", dict(props)))
+    return dict(arguments)
 
 
 def show(state: Running, overlays: Sequence[Overlay]) -> None:

@@ -21,8 +21,10 @@ from domicile.plan.host import Host
 from domicile.runtime.console import Console, Consoles
 from domicile.service import snapshot_settling
 from domicile.service.agents import Agents
+from domicile.service.backups import Backups
 from domicile.service.block_jobs import BlockJobs
 from domicile.service.changes import Changes
+from domicile.service.checkpoints import Checkpoints
 from domicile.service.controls import Controls
 from domicile.service.definitions import Definitions
 from domicile.service.emulators import Emulators
@@ -97,7 +99,8 @@ class Service:
         self.secrets = Secrets(self)
         self.pools, self.images = Pools(self), ImagesInUse(self)
         self.volumes = Volumes(self)
-        self.snapshots, self.block_jobs = Snapshots(self), BlockJobs(self)
+        self.backups = Backups(self)
+        self.snapshots, self.checkpoints, self.block_jobs = Snapshots(self), Checkpoints(self), BlockJobs(self)
         self.arrivals, self.departures = Arrivals(self), Departures(self)
         #: URIs under which other hosts reach this daemon, beside its socket.
         self.reachable: list[str] = []
@@ -286,8 +289,9 @@ class Service:
             self.registry.add(Entry(head.uuid, head.name, head.n, head.autostart, stored=head.summary_json))
         self.saves.begin()
         rows = await self.in_store(self.store.every_snapshot)
-        self.snapshots.lineages.load(rows)
-        self.snapshots.lineages.count_all()
+        for lineages in (self.snapshots.lineages, self.checkpoints.lineages):
+            lineages.load(rows)
+            lineages.count_all()
         await self.networks.begin()
         await self.filters.begin()
         await self.secrets.begin()
@@ -295,6 +299,7 @@ class Service:
         await self.takeover.reattach()
         await snapshot_settling.settle_all(self)
         await self.filters.adopt()
+        await self.checkpoints.settle()
 
     async def close(self) -> None:
         """Let go of the machines (they go on) and of the store."""

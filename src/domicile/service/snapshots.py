@@ -63,7 +63,7 @@ class Snapshots:
         text = await self.lineages.text(entry, name)
         if not secrets and "passwd=" in text:
             text = documents.write(documents.read_stored(text), secrets=False)
-        return _with_parent(text, moment.parent)
+        return with_parent(text, moment.parent)
 
     async def document(self, entry: Entry, name: str) -> DomainSnapshot:
         """Give a snapshot's document, read. Raises: NotFound."""
@@ -219,24 +219,29 @@ class Snapshots:
     # The domain's own life.
 
     async def forget(self, entry: Entry) -> None:
-        """Forget all snapshots of a domain; what they keep in images stays there."""
-        names = [moment.name for moment in self.of(entry)]
-        if names:
-            await self.lineages.drop(entry, names, "")
-        self.lineages.forget(entry.uuid)
+        """Forget all snapshots and checkpoints of a domain; what they keep in images stays there."""
+        service = self._service
+        await service.in_store(service.store.forget_snapshots, entry.uuid)
+        for lineages in (self.lineages, service.checkpoints.lineages):
+            lineages.forget(entry.uuid)
+        entry.snapshots = entry.checkpoints = 0
 
 
 def _facts(snapshot: DomainSnapshot) -> dict[str, Any]:
     return {"state": snapshot.state, "external": snapshot.external, "at": snapshot.creationTime or 0}
 
 
-def _with_parent(text: str, parent: str) -> str:
-    """Write the parent where libvirt has it: after the state."""
+def with_parent(text: str, parent: str, after: tuple[str, ...] = ("</state>\n",)) -> str:
+    """Write the parent where libvirt has it: after the first of these ends that is in the head of a document."""
     if not parent:
         return text
     words = f"  <parent>\n    <name>{documents.escaped(parent)}</name>\n  </parent>\n"
-    head, mark, rest = text.partition("</state>\n")
-    return f"{head}{mark}{words}{rest}"
+    head, mark, rest = text.partition("  <creationTime>")
+    for end in after:
+        before, found, behind = head.rpartition(end)
+        if found:
+            return f"{before}{found}{words}{behind}{mark}{rest}"
+    return text
 
 
 #: What a list may ask of a snapshot. Within a group one of those asked for suffices, every group must hold.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from domicile.base.errors import DomicileError
@@ -16,7 +15,6 @@ from domicile.domain import document
 from domicile.domain.domain import Domain
 from domicile.host import macvtap
 from domicile.runtime import reattach as finding
-from domicile.runtime.block_job import BlockJob
 from domicile.runtime.machine import Machine
 from domicile.runtime.record import Record, left_behind, newest
 from domicile.runtime.states import Shutoff, State
@@ -78,10 +76,7 @@ class Takeover:
         await service.emulators.ensure_for(running)
         caps = service.emulators.find_for(running)
         entry.live = Live(xml, known.revision or 0, drafts.summary(running), arguments, caps)
-        entry.live.definition = str(known.facts.get("definition") or "")
-        entry.live.detected = set(known.facts.get("detected") or ())
-        jobs = msgspec.convert(known.facts.get("jobs") or [], list[BlockJob])
-        entry.live.jobs = {job.disk: job for job in jobs}
+        entry.live.remember(known.facts)
         service.registry.run(entry, record.id)
         entry.state, entry.reason, entry.since = record.state, record.reason, record.since
         try:
@@ -107,6 +102,7 @@ class Takeover:
                 log.error("block jobs not taken up", domain=entry.name, reason=error.message)
             service.networks.ports.adopt(running)
             await live_net.promise_all(service, running)
+            service.backups.take_up(entry)
             return
         if entry.live is not None:
             entry.state, entry.reason = State.SHUTOFF, Shutoff.UNKNOWN

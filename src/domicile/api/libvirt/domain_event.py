@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from domicile.api.libvirt.server import Server
     from domicile.service.service import Happening, Service, ServiceEvent
 
-_INT, _ULLONG = 1, 4
+_INT, _ULLONG, _BOOLEAN, _STRING = 1, 4, 6, 7
 # A kind's name is its stub's, but for these.
 _STUBS: dict[str, Stub[..., None]] = {
     "block_threshold": d.domain_event_block_threshold,
@@ -64,9 +64,13 @@ def _graphics(
     return phase, GraphicsAddress(*local), GraphicsAddress(*remote), auth, [GraphicsIdentity(*each) for each in who]
 
 
-def _job(operation: int, took_ms: int, amounts: Mapping[str, int]) -> tuple[Any, ...]:
+def _job(operation: int, took_ms: int, amounts: Mapping[str, int | str]) -> tuple[Any, ...]:
     params = [TypedParam("operation", _INT, operation), TypedParam("time_elapsed", _ULLONG, took_ms)]
-    return ([*params, *(TypedParam(name, _ULLONG, value) for name, value in amounts.items())],)
+    return ([*params, *(TypedParam(name, _type(value), value) for name, value in amounts.items())],)
+
+
+def _type(value: int | str) -> int:
+    return _STRING if isinstance(value, str) else _BOOLEAN if isinstance(value, bool) else _ULLONG
 
 
 _ON_THE_WIRE: dict[str, Callable[..., tuple[Any, ...]]] = {"graphics": _graphics, "job_completed": _job}

@@ -266,24 +266,27 @@ def get_job_stats(conn: Session[Service], dom: Domain, flags: int) -> tuple[int,
 def job_params(job: Job) -> list[TypedParam]:
     """Write a job's figures as libvirt names them."""
     params = [TypedParam("operation", _INT, int(job.operation)), TypedParam("time_elapsed", _ULLONG, job.elapsed_ms)]
-    return params + [TypedParam(name, _ULLONG, value) for name, value in job.amounts().items()]
+    params += [TypedParam(name, _ULLONG, value) for name, value in job.amounts().items()]
+    for name, told in job.outcome.items():
+        params.append(TypedParam.boolean(name, told) if isinstance(told, bool) else TypedParam.string(name, told))
+    return params
 
 
 @handlers.handle(domain.domain_abort_job)
-def abort_job(conn: Session[Service], dom: Domain) -> None:
+async def abort_job(conn: Session[Service], dom: Domain) -> None:
     """End the long operation under way."""
-    _abort(conn, dom)
+    await _abort(conn, dom)
 
 
 @handlers.handle(domain.domain_abort_job_flags)
-def abort_job_flags(conn: Session[Service], dom: Domain, flags: int) -> None:
+async def abort_job_flags(conn: Session[Service], dom: Domain, flags: int) -> None:
     """End the long operation under way."""
     known(flags, _POSTCOPY, "domain_abort_job_flags")
     if flags & _POSTCOPY:
         raise Unsupported("there is no post-copy migration whose end could be asked for", code=NO_SUPPORT)
-    _abort(conn, dom)
+    await _abort(conn, dom)
 
 
-def _abort(conn: Session[Service], dom: Domain) -> None:
+async def _abort(conn: Session[Service], dom: Domain) -> None:
     entry, _ = machine_of(conn, dom)
-    conn.context.saves.abort(entry)
+    await conn.context.backups.abort(entry)

@@ -52,7 +52,9 @@ OPENINGS = {
     99: "device not found: ",
     101: "Network filter binding not found: ",
     103: "Domain checkpoint not found: ",
+    104: "Domain backup job id not found: ",
     108: "no hostname found: ",
+    109: "checkpoint inconsistent: ",
 }
 _NAMES = {
     "xml": "XML",
