@@ -16,6 +16,8 @@ from domicile.storage import volume as document
 from domicile.storage.driver import Order
 from domicile.storage.failure import (
     ARGUMENT_UNSUPPORTED,
+    OPERATION_UNSUPPORTED,
+    OVERFLOW,
     VOLUME_EXISTS,
     conflict,
     failed,
@@ -100,6 +102,9 @@ class Volumes:
         """Make a volume. Raises: StorageDocument, Conflict, WrongState, HostFailure."""
         held = self._pools.active(pool)
         made = document.read(xml, KINDS[pool.document.type or ""], strict=strict)
+        most = max(made.amounts())
+        if most >= 2**63:
+            raise InvalidRequest(f"value too large: {most}", code=OVERFLOW, domain=18)
         with held.work(), self._name(pool, made):
             key = await self._key(made)
             return await self._make(pool, Order(made, metadata=metadata, key=key), author, "vol-create")
@@ -220,6 +225,8 @@ class Volumes:
                 raise conflict("Not enough space left in storage pool", OPERATION_FAILED)
             if not taken and wanted < allocation and volume.format != "raw" and not shrink:
                 raise invalid("can't shrink capacity below existing allocation")
+            if taken and volume.format not in ("raw", ""):
+                raise unsupported("preallocate is only supported for raw type volume", OPERATION_UNSUPPORTED)
             key = await self._key(volume) if volume.encryption is not None else None
             await driver.resize(pool.document, volume, wanted, taken=taken, key=key)
             self._pools.held(pool).volumes[name] = await driver.renew(pool.document, volume)
@@ -234,7 +241,7 @@ class Volumes:
         async with self._changing(pool, name, "vol-wipe") as volume:
             if chosen == "trim":
                 raise unsupported("'trim' algorithm not supported", ARGUMENT_UNSUPPORTED)
-            if volume.type not in ("file", "block"):
+            if volume.type not in ("file", "block", "dir"):
                 raise unsupported(f"volume '{name}' is of type '{volume.type}', which cannot be wiped", INTERNAL_ERROR)
             if chosen == "zero":
                 await asyncio.to_thread(files.wipe, volume.path)
@@ -256,6 +263,8 @@ class Volumes:
         """Open a volume to be read. Raises: WrongState, NotFound, HostFailure."""
         volume = self.named(pool, name)
         _local(volume, "download")
+        if volume.type == "dir":
+            raise failed(f"Unable to read {volume.path}: Is a directory")
         with self._pools.held(pool).use(name):
             fd = await asyncio.to_thread(_open, volume.path, os.O_RDONLY)
             try:
@@ -315,4 +324,4 @@ def _open(path: str, flags: int) -> int:
     try:
         return os.open(path, flags | os.O_CLOEXEC)
     except OSError as error:
-        raise failed(f"Failed to open storage volume with path '{path}': {error.strerror}") from error
+        raise failed(f"Unable to open stream for '{path}': {error.strerror}") from error

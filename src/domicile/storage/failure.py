@@ -21,7 +21,7 @@ from domicile.base.problem import Problem
 # Source: libvirt's virterror.h.
 FROM_STORAGE = 18
 NO_POOL, NO_VOLUME, VOLUME_EXISTS, ARGUMENT_UNSUPPORTED = 49, 50, 90, 74
-PROBE_FAILED, POOL_BUILT = 75, 76
+PROBE_FAILED, POOL_BUILT, OVERFLOW, OPERATION_UNSUPPORTED = 75, 76, 82, 84
 
 
 class StorageDocument(InvalidDocument):

@@ -126,7 +126,8 @@ def renew(volume: Volume) -> Volume:
 def told(volume: Volume, now: Volume) -> Volume:
     """Say of a volume what was measured of it."""
     assert now.target is not None and volume.target is not None
-    same = now.format == volume.format
+    # What is to be an image of a disc is none as long as nothing is in it.
+    same = now.format == volume.format or {now.format, volume.format} == {"raw", "iso"}
     volume.type, volume.key = now.type, now.key
     volume.capacity = now.capacity if same or volume.capacity is None else volume.capacity
     volume.allocation, volume.physical = now.allocation, now.physical

@@ -84,7 +84,7 @@ class Filling:
         try:
             self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise failed(f"Failed to open storage volume with path '{path}': {error.strerror}") from error
+            raise failed(f"Unable to open stream for '{path}': {error.strerror}") from error
         self._old = -1
         copied = _copy(self.fd, path)
         if copied is not None:

@@ -42,6 +42,7 @@ OPENINGS = {
     77: "revert requires force: ",
     80: "metadata not found: ",
     81: "Unsafe migration: ",
+    82: "numerical overflow: ",
     83: "block copy still active: ",
     84: "Operation not supported: ",
     86: "Guest agent is not responding: ",
