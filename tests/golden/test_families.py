@@ -51,7 +51,9 @@ def test_golden(core: Any, case: Path) -> None:
     for name in OUTCOMES - made.keys():
         if REGOLD:
             (case / name).unlink(missing_ok=True)
-        assert not (case / name).exists(), f"{name_of(case)} has no {name} any more (scripts/regold {case.name} takes it off)"
+        assert not (case / name).exists(), (
+            f"{name_of(case)} has no {name} any more (scripts/regold {case.name} takes it off)"
+        )
     for name, text in made.items():
         path = case / name
         if REGOLD:

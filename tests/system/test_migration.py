@@ -1,6 +1,7 @@
 """Live migration between two real daemons, by the real virsh: managed by the client, from daemon to daemon, with and without copies."""
 
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PROGRAMS, Daemon, Guest, open_directory, run, wait_until
+from .conftest import PROGRAMS, Console, Daemon, Guest, open_directory, run, wait_until
 
 UUID = "5a1c3a52-4f5e-4f0c-9d1b-0a8b52d5c0de"
 WAY = ("--migrateuri", "tcp://127.0.0.1")
@@ -318,3 +319,62 @@ def test_interrupting_our_own_command(pair: Pair, guest: Guest) -> None:
     _, said = moving.communicate(timeout=30)
     assert moving.returncode == 1 and "canceled by client" in said
     assert pair.state(pair.one).startswith("running") and pair.state(pair.two) == "none"
+
+
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    """Give a bridge with the address 10.77.0.1, where one can be made."""
+    name = "movbr0"
+    made = subprocess.run(
+        ["ip", "link", "add", name, "type", "bridge", "forward_delay", "0"], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"no bridge can be made here: {made.stderr.strip()}")
+    try:
+        run(["ip", "address", "add", "10.77.0.1/24", "dev", name], 10, True)
+        run(["ip", "link", "set", name, "up"], 10, True)
+        yield name
+    finally:
+        run(["ip", "link", "delete", name], 10, True)
+
+
+def test_a_connection_and_a_counter_survive(pair: Pair, guest: Guest, bridge: str) -> None:
+    card = f"<interface type='bridge'><mac address='52:54:00:77:00:02'/><source bridge='{bridge}'/><model type='virtio'/></interface>"
+    system = (
+        f"<kernel>{guest.kernel}</kernel><initrd>{guest.initrd}</initrd><cmdline>console=ttyS0 quiet</cmdline></os>"
+    )
+    text = document(pair.disk, "<serial type='pty'/>", memory=256).replace("</os>", system)
+    before, _, rest = text.partition("<interface")
+    path = pair.place / "mover.xml"
+    path.write_text(before + card + rest.partition("</interface>")[2])
+    pair.one.virsh("define", str(path))
+    pair.one.virsh("start", "mover", "--paused")
+    console = Console(pair.one.virsh("ttyconsole", "mover").stdout.strip())
+    pair.one.consoles.append(console)
+    pair.one.virsh("resume", "mover")
+    console.expect(guest.greeting, 60)
+    console.expect("guest# ", 30)
+    with socket.create_server(("10.77.0.1", 7777)) as server:
+        server.settimeout(30)
+        console.send("ip link set eth0 up; ip address add 10.77.0.2/24 dev eth0\n")
+        console.send("(i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done) | nc 10.77.0.1 7777 &\n")
+        connection, _ = server.accept()
+    with connection:
+        connection.settimeout(30)
+        lines = connection.makefile()
+        numbers = [int(lines.readline()) for _ in range(20)]
+        pair.migrate("--unsafe")
+        assert pair.state(pair.two) == "running (migrated)"
+        numbers += [int(lines.readline()) for _ in range(60)]
+        pair.migrate("--unsafe", "--p2p", back=True)
+        numbers += [int(lines.readline()) for _ in range(60)]
+        assert numbers == list(range(1, 141))
+        lines.close()
+
+
+def test_the_source_is_asked_nothing_that_it_does_not_know(pair: Pair) -> None:
+    start(pair)
+    script = "from domicile.rpc.client import Client; from domicile.rpc.calls import domicile as c; import sys\n"
+    script += f"print(Client.connect(sys.argv[1]).call(c.migration_fate, '{UUID}', 'no-such-token', 1))"
+    done = run([str(PROGRAMS / "python"), "-c", script, str(pair.one.socket)], 30, True)
+    assert "never" in done.stdout and pair.state(pair.one) == "running (booted)"

@@ -145,7 +145,10 @@ def test_an_interface_on_a_device_comes_and_goes_while_the_machine_runs(wired: W
 def test_what_a_crash_in_a_start_left_is_removed(wired: Walled) -> None:
     found = next(wired.root.rglob("host-id")).read_text().strip()
     wired.kill9()
-    for name, mark in (("left0", f"domicile-machine:{found}:11111111-0000-4000-8000-0000000000ff"), ("other0", "somebody's")):
+    for name, mark in (
+        ("left0", f"domicile-machine:{found}:11111111-0000-4000-8000-0000000000ff"),
+        ("other0", "somebody's"),
+    ):
         wired.inside("ip", "link", "add", name, "link", "one0", "type", "macvtap", "mode", "bridge")
         wired.inside("ip", "link", "set", name, "alias", mark)
     wired.start()
@@ -164,7 +167,10 @@ def test_limits_floors_and_isolation_of_a_networks_ports(walled: Walled) -> None
     still(walled, "held", plain + floor)
     first, second = interfaces(walled, "held")
     assert "<inbound average='500' burst='32'/>" in first and "<port isolated='yes'/>" in first
-    assert re.search("<source network='limited' portid='[0-9a-f-]{36}' bridge='dvbr3'/>", first) and "floor='200'" in second
+    assert (
+        re.search("<source network='limited' portid='[0-9a-f-]{36}' bridge='dvbr3'/>", first)
+        and "floor='200'" in second
+    )
     assert walled.inside("cat", "/sys/class/net/vnet0/brport/isolated").strip() == "1"
     assert "rate 4Mbit" in walled.inside("tc", "class", "show", "dev", "vnet0")
     assert "htb 1:3 parent 1:1" in walled.inside("tc", "class", "show", "dev", "dvbr3")
@@ -207,7 +213,9 @@ def test_clients_make_ports_of_their_own(walled: Walled) -> None:
 
 def test_a_running_card_moves_to_another_network(walled: Walled) -> None:
     walled.net(LIMITED)
-    walled.net(LIMITED.replace("limited", "other").replace("000d<", "000e<").replace("dvbr3", "dvbr4").replace(".79.", ".81."))
+    walled.net(
+        LIMITED.replace("limited", "other").replace("000d<", "000e<").replace("dvbr3", "dvbr4").replace(".79.", ".81.")
+    )
     card = "<interface type='network'><mac address='52:54:00:80:04:01'/><source network='{}'/><model type='rtl8139'/></interface>"
     still(walled, "moved", card.format("limited"))
     walled.virsh("update-device", "moved", "/dev/stdin", "--live", text_in=card.format("other"))

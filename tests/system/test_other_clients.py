@@ -191,7 +191,9 @@ def colours(display: str, into: Path) -> set[bytes]:
     return {data[at : at + 3] for at in range(0, len(data), 3)}
 
 
-def test_virt_manager_shows_the_list_and_a_machines_screen(place: Place, guest: Any, screen: str, tmp_path: Path) -> None:
+def test_virt_manager_shows_the_list_and_a_machines_screen(
+    place: Place, guest: Any, screen: str, tmp_path: Path
+) -> None:
     needs("virt-manager", "import")
     root = place.directory / "root"
     place.wait(place.run_ / "libvirt/libvirt-sock", place.domiciled("--root", str(root)))

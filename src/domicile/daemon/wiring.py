@@ -54,6 +54,9 @@ async def build(config: Config, paths: Paths) -> Service:
     emulators = Emulators(paths.cache, kvm=works)
     service = Service(store, host, HostResources(qemu_user(config.qemu.user or None)), paths, emulators)
     service.machines.networks = dict(config.networks)
+    if config.tls.listen:
+        name = config.settings.migration_host or inspect.hostname()
+        service.reachable.append(f"qemu+tls://{name}:{config.tls.port}/system")
     return service
 
 

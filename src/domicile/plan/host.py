@@ -61,6 +61,7 @@ class Settings:
     vxhs_tls_x509_secret_uuid: str = ""
     migration_address: str = ""
     migration_host: str = ""
+    migration_uri: str = ""
     migration_port_min: int = 49152
     migration_port_max: int = 49215
     migrate_tls_x509_cert_dir: str = "/etc/pki/qemu"

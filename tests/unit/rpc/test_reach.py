@@ -19,7 +19,8 @@ def test_what_a_uri_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["xen:///", "qemu+ext://h/", "qemu+tcp:///system", "qemu+ssh://-oProxyCommand=x/system", "qemu+tcp://h:x/", ""]
+    "uri",
+    ["xen:///", "qemu+ext://h/", "qemu+tcp:///system", "qemu+ssh://-oProxyCommand=x/system", "qemu+tcp://h:x/", ""],
 )
 def test_uris_that_lead_nowhere(uri: str) -> None:
     with pytest.raises(InvalidRequest):

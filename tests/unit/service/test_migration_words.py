@@ -67,7 +67,11 @@ def test_wishes_that_contradict_themselves(flags: int, given: dict[str, object])
 def test_the_way_between_two_hosts() -> None:
     book = PortBook()
     way = route.made("tcp://10.0.0.2", None, Settings(migration_address="10.0.0.2"), book, "me")
-    assert way.listen == f"tcp:10.0.0.2:{way.port}" and way.uri == f"tcp://10.0.0.2:{way.port}" and 49152 <= way.port <= 49215
+    assert (
+        way.listen == f"tcp:10.0.0.2:{way.port}"
+        and way.uri == f"tcp://10.0.0.2:{way.port}"
+        and 49152 <= way.port <= 49215
+    )
     other = route.made("tcp:host", "[fe80::1]", Settings(), book, "me")
     assert other.listen == f"tcp:[fe80::1]:{other.port}" and other.port != way.port
     assert route.made("tcp://h:7", None, Settings(migration_address="1.2.3.4"), book, "me").listen == "tcp:1.2.3.4:7"
@@ -78,7 +82,9 @@ def test_the_way_between_two_hosts() -> None:
     assert route.to_qemu("unix:///run/way") == "unix:/run/way"
 
 
-@pytest.mark.parametrize("uri", ["", "foo", "tcp://", "rdma://h:1", "unix:relative", "unix:///a,b", "tcp://h:port", "http://h:1"])
+@pytest.mark.parametrize(
+    "uri", ["", "foo", "tcp://", "rdma://h:1", "unix:relative", "unix:///a,b", "tcp://h:port", "http://h:1"]
+)
 def test_ways_that_lead_nowhere(uri: str) -> None:
     with pytest.raises((InvalidRequest, Unsupported)):
         route.to_qemu(uri)

@@ -17,6 +17,7 @@ import structlog
 from domicile.base import tasks
 from domicile.base.errors import (
     Conflict,
+    DeadlineExceeded,
     DomicileError,
     HostFailure,
     InvalidRequest,
@@ -263,7 +264,7 @@ class Arrivals:
                     if now == Claim(held.uuid, service.machines.host, held.generation + 1):
                         return now
                     raise
-            except HostFailure as error:
+            except (HostFailure, OutcomeUnknown, DeadlineExceeded) as error:
                 log.warning("the database does not say whose a machine is", domain=machine.name, reason=error.message)
                 await asyncio.sleep(pause)
         raise AssertionError("the pauses never end")

@@ -147,4 +147,5 @@ async def on_target(service: Service, xml: str, cookie: bytes, name: str | None)
 
 def contacts(service: Service) -> list[str]:
     """Say under which URIs this daemon can be asked later what became of a machine."""
-    return [f"qemu+unix:///system?socket={service.paths.socket}", *service.reachable]
+    own = service.host.settings.migration_uri
+    return [*([own] if own else service.reachable), f"qemu+unix:///system?socket={service.paths.socket}"]

@@ -1,0 +1,60 @@
+"""A few rounds of the arena, in a fixed time; by hand there are more (see arena.py)."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+#: Seconds that all rounds of one kind may take, and how many there are at most.
+SECONDS, RUNS = float(os.environ.get("DOMICILE_CHAOS_SECONDS", "45")), int(os.environ.get("DOMICILE_CHAOS_RUNS", "12"))
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+
+def _missing() -> str:
+    programs = [name for name in ("qemu-system-x86_64", "virsh", "unshare") if shutil.which(name) is None]
+    if programs:
+        return f"not installed: {', '.join(programs)}"
+    if os.geteuid() != 0:
+        return "daemons that do not see each other's files need root"
+    allowed = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True)
+    return f"namespaces are not permitted: {allowed.stderr.strip()}" if allowed.returncode else ""
+
+
+def _load(name: str):
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def arena():
+    """Give the arena, where it can be here."""
+    if why := _missing():
+        pytest.skip(why)
+    return _load("arena")
+
+
+def test_one_machine_runs_whatever_dies(arena) -> None:
+    done = arena.play(RUNS, 7, SECONDS)
+    assert done and all(one.ended in ("source", "target", "crashed") for one in done)
+
+
+def test_one_machine_runs_where_hosts_share_a_database(arena) -> None:
+    postgres = _load("postgres")
+    if postgres.binaries() is None:
+        pytest.skip("no PostgreSQL server is installed (package postgresql)")
+    pytest.importorskip("psycopg", reason="psycopg is not installed (domicile[postgresql])")
+    server = postgres.Postgres()
+    try:
+        done = arena.play(RUNS, 70, SECONDS, (server.url, server.stop, server.start))
+    finally:
+        server.close()
+    assert done and all(one.ended in ("source", "target", "crashed") for one in done)
