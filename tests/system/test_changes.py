@@ -204,7 +204,7 @@ def test_a_running_machine_is_tuned(virsh: Callable[..., str]) -> None:
     if os.geteuid() == 0 and groups and os.access(groups[0], os.W_OK):
         virsh("schedinfo", "vm", "--live", "--set", "cpu_shares=300", "--set", "vcpu_quota=50000")
         assert shown(virsh("schedinfo", "vm"), "cpu_shares") == "300"
-        group = groups[0] / "domicile" / UUID
+        group = groups[0] / "machine" / f"domicile-{UUID}"
         assert (group / ("cpu.shares" if "cpu" in str(groups[0]) else "cpu.weight")).read_text().strip() == "300"
         virsh("destroy", "vm")
         assert not group.exists(), "the group goes with the machine"
@@ -315,3 +315,23 @@ def test_images_that_need_not_be_there_are_left_out(daemon: Any, images: Path) -
     daemon.define(text.replace("</devices>", drive.format(images, "requisite") + "</devices>", 1))
     assert "gone.iso" in daemon.virsh("start", "vm", check=False).stderr
     assert daemon.state("vm") == "shut off"
+
+
+def test_the_running_document_says_what_the_guest_has(virsh: Callable[..., str], shared_daemon: Any, images: Path) -> None:
+    cpu = "<cpu mode='custom' match='exact' check='partial'><model fallback='allow'>Nehalem</model><feature policy='require' name='avx'/><feature policy='require' name='pcid'/></cpu>"
+    shared_daemon.define(document(images).replace("<devices>", f"{cpu}<devices>", 1))
+    virsh("start", "vm")
+    running, elsewhere = virsh("dumpxml", "vm"), virsh("dumpxml", "vm", "--migratable")
+    virsh("destroy", "vm")
+    # As libvirt 9.0 with QEMU 7.2: TCG shows itself, and it cannot give pcid.
+    assert """<cpu mode='custom' match='exact' check='full'>
+    <model fallback='forbid'>Nehalem</model>
+    <feature policy='require' name='avx'/>
+    <feature policy='disable' name='pcid'/>
+    <feature policy='require' name='hypervisor'/>
+  </cpu>""" in running
+    assert "check='partial'" in elsewhere and "<feature policy='require' name='pcid'/>" in elsewhere
+    assert "<driver name='qemu'/>\n      <target dev='hdc'" in running
+    if os.geteuid() == 0:
+        assert re.search(r"<seclabel type='dynamic' model='dac' relabel='yes'>\s*<label>\+(\d+):\+(\d+)</label>", running)
+        assert "<seclabel" not in elsewhere

@@ -80,8 +80,9 @@ class InvalidDocument(DomicileError):
 
     def __init__(self, problems: Sequence[Problem], *, code: int | None = None, domain: int | None = None) -> None:
         self.problems = list(problems)
-        named = next((p.code for p in self.problems if p.code), None)
-        super().__init__("\n".join(p.sentence() for p in self.problems), code=code or named, domain=domain)
+        named = next((p.code for p in self.problems if p.lead), None) or next((p.code for p in self.problems if p.code), None)
+        lead = next((f"{p.lead}\n" for p in self.problems if p.lead and p.code == named), "")
+        super().__init__(lead + "\n".join(p.sentence() for p in self.problems), code=code or named, domain=domain)
 
 
 class InvalidRequest(DomicileError):

@@ -17,7 +17,8 @@ class Problem:
 
     `path` is an XML path such as ``domain/devices/disk[2]/target/@dev``, `line` counts from 1 (0: unknown),
     `accepted` says what would be accepted instead. ``ignored`` marks what nobody knows and nothing uses.
-    `code` is libvirt's number of the kind of error, 0 where nothing better than "a bad document" is known.
+    `code` is libvirt's number of the kind of error, 0 where nothing better than "a bad document" is known; `lead` is a
+    line that stands before all problems, where clients know this kind of error by it.
     """
 
     path: str
@@ -26,6 +27,7 @@ class Problem:
     accepted: str = ""
     severity: Severity = "error"
     code: int = 0
+    lead: str = ""
 
     def sentence(self) -> str:
         """Say it in one line."""

@@ -48,6 +48,7 @@ class Local:
             hugepage_kib=huge.usual_kib,
             numa_nodes=frozenset(cell.id for cell in inspect.cells()),
             iommu_group=inspect.iommu_group,
+            cannot_run=inspect.cannot_run,
             firmwares=firmware.read(),
         )
         return cls(host, runs, Paths.session().cache, inspect.emulators(), {})

@@ -49,6 +49,7 @@ async def build(config: Config, paths: Paths) -> Service:
         ),
         page_kib=inspect.page_size() // 1024, environment=dict(os.environ), firmwares=await asyncio.to_thread(firmware.read),
         vhost_net=os.access("/dev/vhost-net", os.R_OK | os.W_OK), render_node=inspect.render_node(), iommu_group=inspect.iommu_group,
+        cannot_run=inspect.cannot_run,
         hugepages=huge.mounts, hugepage_kib=huge.usual_kib, numa_nodes=frozenset(cell.id for cell in inspect.cells()),
     )  # fmt: skip
     emulators = Emulators(paths.cache, kvm=works)

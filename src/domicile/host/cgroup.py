@@ -14,7 +14,10 @@ from pathlib import Path
 
 from domicile.base.errors import FROM_NONE, HostFailure, WrongState
 
-_PARENT = "domicile"
+USUAL = "/machine"
+"""The partition of machines that name none, as it is libvirt's."""
+_NAME = "domicile-{}"
+_TOP = ("machine", "user", "system")
 FROM_CGROUP = 54
 
 
@@ -56,17 +59,19 @@ def needed(controller: str) -> Hierarchy:
 class Group:
     """The group of one machine in one hierarchy; it is made when it is first written to."""
 
-    def __init__(self, hierarchy: Hierarchy, name: str, pid: int) -> None:
+    def __init__(self, hierarchy: Hierarchy, partition: str, name: str, pid: int) -> None:
         self.version = hierarchy.version
-        self._mount, self._pid = hierarchy.mount, pid
-        self.path = hierarchy.mount / _PARENT / name
+        self._mount, self._pid, self._parent = hierarchy.mount, pid, directory(partition)
+        self.path = hierarchy.mount / self._parent / _NAME.format(name)
 
     def enter(self, controller: str) -> None:
         """Make the group and put the machine in. Raises: HostFailure."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            if self._parent == directory(USUAL):
+                self.path.parent.mkdir(exist_ok=True)
+            self.path.mkdir(exist_ok=True)
             if self.version == 2:
-                for above in (self._mount, self.path.parent):
+                for above in [each for each in reversed(self.path.parents) if each.is_relative_to(self._mount)]:
                     (above / "cgroup.subtree_control").write_text(f"+{controller}")
             if self.version == 1 and controller == "cpuset":
                 _inherit(self.path)
@@ -78,7 +83,7 @@ class Group:
     def _inside(self) -> bool:
         """Say whether the machine is in the group already, or in one of its parts."""
         lines = Path(f"/proc/{self._pid}/cgroup").read_text().splitlines()
-        tail = f"/{_PARENT}/{self.path.name}"
+        tail = f"/{self._parent}/{self.path.name}"
         mine = f"{self._mount}/"
         return (
             any(tail in line.partition("::")[2] for line in lines if "::" in line)
@@ -125,11 +130,22 @@ def _inherit(path: Path) -> None:
                 (place / name).write_text((place.parent / name).read_text())
 
 
-def forget(name: str) -> None:
+def directory(partition: str) -> str:
+    """Say where a partition is below each hierarchy's mount: parts of its path that are no slices of systemd end so.
+
+    Source: observed with libvirt 9.0: ``/machine/prod`` is ``machine/prod.partition``.
+    """
+    parts = [part for part in partition.split("/") if part not in ("", ".", "..")]
+    top = parts[:1] if parts and parts[0] in _TOP else []
+    named = [part if part.endswith((".partition", ".slice")) else f"{part}.partition" for part in parts[len(top) :]]
+    return "/".join([*top, *named])
+
+
+def forget(partition: str, name: str) -> None:
     """Remove what is left of a machine's groups; the machine has ended."""
     for controller in ("cpu", "memory", "io", "cpuset"):
         found = find(controller)
-        path = found.mount / _PARENT / name if found is not None else None
+        path = found.mount / directory(partition) / _NAME.format(name) if found is not None else None
         if path is not None and path.is_dir():
             for place in [*(each for each in path.iterdir() if each.is_dir()), path]:
                 with suppress(OSError):

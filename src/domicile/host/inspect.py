@@ -5,6 +5,7 @@ The service and the daemon's wiring ask; each function only reads.
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -220,6 +221,13 @@ def emulators() -> dict[str, Path]:
         for beside in boards.runs(arch):
             found.setdefault(beside, path)
     return found
+
+
+def cannot_run(path: str) -> str:
+    """Say in the system's words why a program cannot be run; empty where it can."""
+    if os.access(path, os.X_OK) and not Path(path).is_dir():
+        return ""
+    return os.strerror(errno.EACCES if os.access(path, os.F_OK) else errno.ENOENT)
 
 
 def iommu_group(address: str) -> int | None:

@@ -120,5 +120,7 @@ class Host:
     vsock_cid: Callable[[str], int] = ids.vsock_cid
     #: The IOMMU group of a PCI device of the host, by its address as 0000:00:02.0.
     iommu_group: Callable[[str], int | None] = lambda _address: None
+    #: Why a program cannot be run, in the system's words; empty where it can, or nobody knows.
+    cannot_run: Callable[[str], str] = lambda _path: ""
     new_mac: Callable[[], str] = ids.new_mac
     new_uuid: Callable[[], str] = ids.new_uuid

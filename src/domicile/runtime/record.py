@@ -88,6 +88,10 @@ class Record:
     lent: dict[str, tuple[int, int]] = field(default_factory=dict)
     helpers: dict[str, Known] = field(default_factory=dict)
     argv: list[str] = field(default_factory=list)
+    #: The features of the guest's CPU, where QEMU was asked.
+    cpu: list[str] | None = None
+    #: Below which group of the host's its own are made.
+    partition: str = "/machine"
     #: The managed image whose state this machine has begun to run, until that image is removed.
     restored: str = ""
     #: Whether it ends with the connection of the client that started it.

@@ -83,6 +83,9 @@ class MachineSpec:
     dumper: Dumper = no_dump
     autodestroy: bool = False
     cpu: Expected | None = None
+    #: Whether QEMU can say what its virtual CPU has.
+    x86: bool = False
+    partition: str = "/machine"
 
 
 async def start(
@@ -140,8 +143,8 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         await greet(launched, monitor, deadline)
         for command in spec.commands:
             await monitor.execute(command.execute, command.arguments, deadline)
-        if spec.cpu is not None:
-            await guest_cpu.check(spec.cpu, monitor, deadline)
+        if spec.x86:
+            machine.note(cpu=await guest_cpu.look(argv, spec.cpu, monitor, deadline))
         if isinstance(spec.incoming, Incoming):
             await _restore(spec.incoming, monitor, launched)
         elif isinstance(spec.incoming, FromSnapshot):
@@ -201,6 +204,7 @@ def _record(spec: MachineSpec, given: Fulfilled, launched: Launched, host: Host)
         reason=int(Paused.STARTING_UP),
         since=time.time(),
         paused=spec.paused,
+        partition=spec.partition,
         ports=given.ports,
         taps=given.taps,
         links=host.links.of(spec.uuid),

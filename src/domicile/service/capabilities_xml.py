@@ -23,15 +23,24 @@ ARCHITECTURES = {arch: size for size, names in _WORDSIZES.items() for arch in na
 _X86 = ("i686", "x86_64")
 
 
-def write(emulators: Mapping[str, Capabilities], host_uuid: str) -> str:
-    """Write the document; the emulators are given by libvirt's name of their target."""
+def write(emulators: Mapping[str, Capabilities], host_uuid: str, owner: tuple[int, int] | None = None) -> str:
+    """Write the document.
+
+    The emulators are given by libvirt's name of their target; `owner` is the user and group that QEMU runs as, None where it
+    is the daemon's own.
+    """
     guests = "\n\n".join("\n".join(verbatim(_guest(arch, caps), "  ")) for arch, caps in sorted(emulators.items()))
-    host = "\n".join(verbatim(_host(emulators, host_uuid), "  "))
+    host = "\n".join(verbatim(_host(emulators, host_uuid, owner), "  "))
     return f"<capabilities>\n\n{host}\n\n{guests}\n\n</capabilities>\n"
 
 
-def _host(emulators: Mapping[str, Capabilities], host_uuid: str) -> Made:
+def _host(emulators: Mapping[str, Capabilities], host_uuid: str, owner: tuple[int, int] | None) -> Made:
     node = inspect.node()
+    models = [E.secmodel(E.model("none"), E.doi("0"))]
+    if owner is not None:
+        text = f"+{owner[0]}:+{owner[1]}"
+        labels = [E.baselabel(text, type=kind) for kind in ("kvm", "qemu")]
+        models.append(E.secmodel(E.model("dac"), E.doi("0"), *labels))
     return E.host(
         E.uuid(host_uuid),
         _cpu(node, inspect.cpu(), emulators),
@@ -39,7 +48,7 @@ def _host(emulators: Mapping[str, Capabilities], host_uuid: str) -> Made:
         E.iommu(support="no"),
         E.migration_features(E.live(), E.uri_transports(E.uri_transport("tcp"))),
         E.topology(E.cells(*(_cell(cell) for cell in inspect.cells()), num=str(len(inspect.cells())))),
-        E.secmodel(E.model("none"), E.doi("0")),
+        *models,
     )
 
 

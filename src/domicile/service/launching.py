@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from domicile.base.errors import HostFailure, Unsupported
 from domicile.devices.disk import Disk
-from domicile.domain import block_chain
+from domicile.domain import block_chain, live
 from domicile.domain.domain import Domain
 from domicile.domain.edit.devices import remove
-from domicile.domain.plan import plan_domain
-from domicile.host import chain
+from domicile.domain.plan import Plan, plan_domain
+from domicile.host import cgroup, chain
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.plan.need import File, Macvtap, Need, Tap
 from domicile.runtime.lifecycle import Policy
+from domicile.runtime.record import Record
 from domicile.runtime.start import Awaited, FromSnapshot, Incoming
 from domicile.schema import tree
 from domicile.service import disk_sources
@@ -116,6 +117,22 @@ async def present(domain: Domain, caps: Capabilities, host: Host, *, restored: b
     if all(disk.source is None or disk.source.startupPolicy is None for disk in disk_sources.disks(domain)):
         return domain, []
     return await asyncio.to_thread(_present, domain, caps, host, restored=restored)
+
+
+def partition(domain: Domain) -> str:
+    """Say below which group of the host's the machine's own are made."""
+    given = domain.resource.partition if domain.resource is not None else None
+    return given or cgroup.USUAL
+
+
+def running(service: Service, plan: Plan, caps: Capabilities, record: Record) -> Domain:
+    """Make the document of a machine that runs, from what it was given."""
+    user = service.resources.user
+    return live.document(
+        plan, caps, service.host, number=record.id, ptys=record.ptys, ports=record.ports, taps=record.taps, cpu=record.cpu,
+        owner=(user.uid, user.gid) if user is not None else None,
+        partition=record.partition if cgroup.find("cpu") is not None else None,
+    )  # fmt: skip
 
 
 def below(disk: Disk, host: Host) -> list[File]:

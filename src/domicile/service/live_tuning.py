@@ -27,7 +27,7 @@ _WEIGHT = 100
 
 
 def _group(controller: str, machine: Machine) -> cgroup.Group:
-    group = cgroup.Group(cgroup.needed(controller), machine.uuid, machine.pid)
+    group = cgroup.Group(cgroup.needed(controller), machine.record().partition, machine.uuid, machine.pid)
     group.enter(controller)
     return group
 

@@ -9,7 +9,7 @@ import structlog
 
 from domicile.base import tasks
 from domicile.base.errors import DomicileError, Unsupported, WrongState
-from domicile.domain import document, live, namespace
+from domicile.domain import document, namespace
 from domicile.domain.cpus import choose, verify
 from domicile.domain.domain import Domain
 from domicile.domain.plan import Plan, plan_domain
@@ -174,10 +174,11 @@ class Machines:
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
             env=launching.environment(service.paths.machines) | namespace.variables(domain), commands=render.commands(plan.items),
             incoming=launching.named(incoming, plan.domain), autodestroy=autodestroy, dumper=service.saves.dump_crashed,
-            cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if caps.arch in ("x86_64", "i386") else None,
+            cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if (x86 := caps.arch in ("x86_64", "i386")) else None,
+            x86=x86, partition=launching.partition(domain),
         )  # fmt: skip
         elsewhere = isinstance(incoming, Awaited) and bool(incoming.note.holder)
-        keeper = None if elsewhere else self._keeper(entry, plan, caps, number)
+        keeper = None if elsewhere else self._keeper(entry, plan, caps)
         try:
             if elsewhere:
                 await service.in_store(service.store.take_images, images)
@@ -214,12 +215,9 @@ class Machines:
         """Give what the emulator of a domain can do. Raises: HostFailure, Unsupported."""
         return await launching.capabilities(self._service, domain)
 
-    def _keeper(self, entry: Entry, plan: Plan, caps: Capabilities, number: int) -> Any:
+    def _keeper(self, entry: Entry, plan: Plan, caps: Capabilities) -> Any:
         async def keep(record: Record) -> None:
-            running = live.document(
-                plan, caps, self._service.host, number=number, ptys=record.ptys, ports=record.ports, taps=record.taps
-            )
-            await self._put(entry, record, document.write(running))
+            await self._put(entry, record, document.write(launching.running(self._service, plan, caps, record)))
 
         return keep
 
@@ -267,9 +265,7 @@ class Machines:
     def _show(self, entry: Entry, plan: Plan, caps: Capabilities, machine: Machine) -> None:
         if entry.live is None:
             return
-        running = live.document(
-            plan, caps, self._service.host, number=machine.id, ptys=machine.ptys, ports=machine.ports, taps=machine.taps
-        )
+        running = launching.running(self._service, plan, caps, machine.record())
         happenings.show_ports(running, entry.live.open_ports)
         entry.live.xml = document.write(running)
 
@@ -316,13 +312,14 @@ class Machines:
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)
+        partition = entry.machine.record().partition if entry.machine is not None else cgroup.USUAL
         entry.machine, entry.live = None, None
-        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry))
+        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry, partition))
 
-    async def _forget(self, entry: Entry) -> None:
+    async def _forget(self, entry: Entry, partition: str) -> None:
         service = self._service
         await service.in_store(service.store.drop_machine, entry.uuid, self.host)
-        await asyncio.to_thread(cgroup.forget, entry.uuid)
+        await asyncio.to_thread(cgroup.forget, partition, entry.uuid)
         await self.release(entry.uuid)
         entry.ending = None
 

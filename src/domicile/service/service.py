@@ -158,6 +158,9 @@ class Service:
             domain = document.read_stored(text)
             if not inactive and entry.live is not None:
                 complete(domain, self.host, self.emulators.find)
+                # The CPU and the labels that were asked for; the next host says itself what it gives.
+                asked = self.domain(entry, inactive=True)
+                domain.cpu, domain.seclabel = asked.cpu, asked.seclabel
             elsewhere.strip(domain)
             text = document.write(domain)
         if not secrets and "passwd=" in text:

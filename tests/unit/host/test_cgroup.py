@@ -52,3 +52,17 @@ def test_threads_are_held_and_let_go() -> None:
         assert thread in affinity.tasks_of(thread) and affinity.tasks_of(2**22 - 1) == set()
     finally:
         os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize(
+    ("partition", "path"),
+    [
+        ("/machine", "machine"),
+        ("/machine/prod", "machine/prod.partition"),
+        ("/machine/prod/../web", "machine/prod.partition/web.partition"),
+        ("/mine", "mine.partition"),
+        ("/machine.slice/web.slice", "machine.slice/web.slice"),
+    ],
+)
+def test_partitions_have_their_directories(partition: str, path: str) -> None:
+    assert cgroup.directory(partition) == path

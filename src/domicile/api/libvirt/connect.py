@@ -89,7 +89,8 @@ async def get_capabilities(conn: Session[Service]) -> str:
         caps = emulators.find(None, arch)
         if caps is not None:
             guests[arch] = caps
-    return capabilities_xml.write(guests, node.host_uuid())
+    user = conn.context.resources.user
+    return capabilities_xml.write(guests, node.host_uuid(), (user.uid, user.gid) if user is not None else None)
 
 
 @handlers.handle(connect.connect_get_domain_capabilities)

@@ -123,9 +123,12 @@ def get_security_label(conn: Session[Service], dom: Domain) -> SecurityLabel:
 
 @handlers.handle(domain.domain_get_security_label_list)
 def get_security_label_list(conn: Session[Service], dom: Domain) -> tuple[list[SecurityLabel], int]:
-    """Give the label of each security model."""
+    """Give the label of each security model: none has none, dac is whom QEMU runs as."""
     entry = entry_of(conn, dom)
     found = [] if entry.machine is None else [SecurityLabel(b"\0", 0)]
+    user = conn.context.resources.user
+    if found and user is not None:
+        found.append(SecurityLabel(f"+{user.uid}:+{user.gid}".encode() + b"\0", 1))
     return found, len(found)
 
 

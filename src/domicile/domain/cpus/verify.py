@@ -37,15 +37,21 @@ def expected(cpu: Cpu | None, caps: Capabilities, *, kvm: bool) -> Expected | No
     return Expected(everything, frozenset(x86.FEATURES) - everything)
 
 
+def has(enabled: Collection[str], unavailable: Collection[str]) -> list[str]:
+    """List the features a CPU has in libvirt's words and order; both collections are in QEMU's words."""
+    there = {x86.from_qemu(name) for name in enabled} - {x86.from_qemu(name) for name in unavailable}
+    return [name for name in x86.FEATURES if name in there]
+
+
 def verify(wanted: Expected, enabled: Collection[str], unavailable: Collection[str]) -> None:
     """Compare; both collections are in QEMU's words.
 
     Raises:
         Unsupported: the CPU has less or more than was asked for; all of it is named.
     """
-    has = {x86.from_qemu(name) for name in enabled} - {x86.from_qemu(name) for name in unavailable}
-    lacks = [name for name in x86.FEATURES if name in wanted.on and name not in has]
-    beside = [name for name in x86.FEATURES if name in wanted.off and name in has]
+    there = set(has(enabled, unavailable))
+    lacks = [name for name in x86.FEATURES if name in wanted.on and name not in there]
+    beside = [name for name in x86.FEATURES if name in wanted.off and name in there]
     if not lacks and not beside:
         return
     parts = [f"lacks {', '.join(lacks)}"] * bool(lacks) + [f"has {', '.join(beside)} besides"] * bool(beside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, XML_ERROR
+from domicile.base.errors import CONFIG_UNSUPPORTED, INTERNAL_ERROR, SYSTEM_ERROR, XML_ERROR
 from domicile.base.problem import Problem
 from domicile.domain.domain import Domain
 from domicile.domain.os import OsType
@@ -20,9 +20,11 @@ FindCapabilities = Callable[[str | None, str], Capabilities | None]
 class _Refused(Exception):
     """Why the machine cannot be settled."""
 
-    def __init__(self, path: str, message: str, line: int, accepted: str, code: int = CONFIG_UNSUPPORTED) -> None:
+    def __init__(
+        self, path: str, message: str, line: int, accepted: str, code: int = CONFIG_UNSUPPORTED, lead: str = ""
+    ) -> None:
         super().__init__(message)
-        self.problem = Problem(path, message, line, accepted, code=code)
+        self.problem = Problem(path, message, line, accepted, code=code, lead=lead)
 
     def join(self, problems: list[Problem]) -> None:
         """Add it to the others, unless this place was found wrong before."""
@@ -69,7 +71,11 @@ def _emulator(
     if caps is None:
         what = f"emulator '{emulator}'" if emulator else f"an emulator for architecture '{arch}'"
         accepted = "the path of an installed QEMU, see `domicile doctor`"
-        refused = _Refused("devices/emulator", f"{what} was not found or is no QEMU for '{arch}'", line, accepted)
+        message = f"{what} was not found or is no QEMU for '{arch}'"
+        # Clients of libvirt 9.0 hear this alone where the program cannot be run.
+        reason = host.cannot_run(emulator) if emulator else ""
+        lead, code = (f"Cannot check QEMU binary {emulator}: {reason}", SYSTEM_ERROR) if reason else ("", CONFIG_UNSUPPORTED)
+        refused = _Refused("devices/emulator", message, line, accepted, code, lead)
         caps = find(None, arch) if emulator else None
         if caps is None:
             raise refused

@@ -133,8 +133,6 @@ def _others(domain: Domain) -> Iterator[Gap]:
     for hostdev in domain.devices.of(Hostdev):
         if hostdev.type in ("pci", "mdev"):
             yield Gap(hostdev, "type", f"a host device of type '{hostdev.type}'", True)
-        if hostdev.type == "scsi" and hostdev.source is not None and hostdev.source.auth is not None:
-            yield Gap(hostdev.source, "auth", "the <auth> of a SCSI device", True)
     for tpm in domain.devices.of(Tpm):
         if tpm.backend is not None and tpm.backend.encryption is not None:
             yield Gap(tpm.backend, "encryption", "the <encryption> of an emulated TPM", True)
