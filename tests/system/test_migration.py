@@ -1,5 +1,6 @@
 """Live migration between two real daemons, by the real virsh: managed by the client, from daemon to daemon, with and without copies."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -378,3 +379,40 @@ def test_the_source_is_asked_nothing_that_it_does_not_know(pair: Pair) -> None:
     script += f"print(Client.connect(sys.argv[1]).call(c.migration_fate, '{UUID}', 'no-such-token', 1))"
     done = run([str(PROGRAMS / "python"), "-c", script, str(pair.one.socket)], 30, True)
     assert "never" in done.stdout and pair.state(pair.one) == "running (booted)"
+
+
+PKI = """
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -out ca-cert.pem -days 2 -subj /CN=ca \
+  -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
+for kind in server client; do
+  openssl req -newkey rsa:2048 -nodes -keyout $kind-key.pem -out $kind.csr -subj /CN=127.0.0.1
+  printf "subjectAltName=IP:127.0.0.1\nkeyUsage=digitalSignature,keyEncipherment\nextendedKeyUsage=${kind}Auth" > $kind.ext
+  openssl x509 -req -in $kind.csr -CA ca-cert.pem -CAkey ca-key.pem -CAcreateserial -out $kind-cert.pem -days 2 -extfile $kind.ext
+done
+chmod 644 *.pem
+"""
+
+
+def test_an_encrypted_way(pair: Pair) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("not installed: openssl")
+    pki = pair.place / "pki"
+    pki.mkdir(mode=0o755)
+    subprocess.run(["sh", "-ec", PKI], cwd=pki, check=True, capture_output=True)
+    for daemon in (pair.one, pair.two):
+        (daemon.root / "domicile.toml").write_text(f'[qemu]\nmigrate_tls_x509_cert_dir = "{pki}"\n')
+        daemon.restart()
+    start(pair, transient=True)
+    pair.migrate("--unsafe", "--tls")
+    wrong = pair.migrate("--unsafe", "--tls", "--tls-destination", "other.example.com", back=True, check=False)
+    assert "Certificate does not match the hostname" in wrong.stderr and pair.state(pair.two).startswith("running")
+    pair.migrate("--unsafe", "--tls", "--p2p", "--parallel", back=True)
+    wished = pair.place / "wished.xml"
+    text = pair.one.virsh("dumpxml", "mover", "--migratable").stdout
+    wished.write_text(text.replace(str(pair.disk), f"{pair.place}/copy.qcow2"))
+    pair.migrate("--tls", "--copy-storage-all", "--xml", str(wished))
+    assert pair.state(pair.two) == "running (migrated)"
+    assert (
+        "16.000 MiB"
+        in pair.two.virsh("domjobinfo", "mover", "--completed").stdout.partition("File total:")[2].splitlines()[0]
+    )

@@ -19,7 +19,7 @@ from domicile.runtime.actor import Actor
 from domicile.runtime.event import Listener, MachineEvent
 from domicile.runtime.job import Job, Operation
 from domicile.runtime.save import settle
-from domicile.runtime.states import Kind, Paused, Running, Shutoff, State, Suspended
+from domicile.runtime.states import Kind, Paused, Resumed, Running, Shutoff, State, Suspended
 
 #: Seconds to wait until another long operation or change has ended.
 PATIENCE = 30.0
@@ -81,6 +81,12 @@ class Machine(Actor):
             self._condition = replace(self._condition, pause=pause)
         if run is not None:
             self._condition = replace(self._condition, run=run)
+
+    def settled_running(self) -> None:
+        """Note that a machine that runs already has all of its memory now."""
+        if self.state is State.RUNNING:
+            self._condition = self._condition.to(State.RUNNING, Running.MIGRATED)
+            self._tell(MachineEvent(self, "lifecycle", int(Kind.RESUMED), int(Resumed.MIGRATED), at=time.time()))
 
     def settled_paused(self) -> None:
         """Note that a machine that has arrived stays paused, by its owner's wish."""

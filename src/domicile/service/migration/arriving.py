@@ -31,8 +31,8 @@ from domicile.host import inspect, sharing
 from domicile.runtime import migration
 from domicile.runtime.record import Arriving
 from domicile.runtime.states import Running, Shutoff
-from domicile.service.migration import checking, copies, waiting
-from domicile.service.migration.cookie import Cookie
+from domicile.service.migration import checking, copies, tls, waiting
+from domicile.service.migration.cookie import Cookie, measured
 from domicile.service.migration.waiting import Arrival
 from domicile.service.migration.wish import How, Wish
 from domicile.store.values import Action, Author, Claim, MachineRecord
@@ -209,7 +209,7 @@ class Arrivals:
     async def _conclude(self, arrival: Arrival, told: Cookie, received: float, author: Author) -> tuple[Entry, Cookie]:
         try:
             status = await migration.arrived(arrival.machine)
-            await self._take(arrival, author)
+            await self._take(arrival, author, Running.POSTCOPY if status == "postcopy-active" else Running.MIGRATED)
         except BaseException:
             if not await self.give_up(arrival):
                 await self._let_go(arrival, None)
@@ -217,7 +217,7 @@ class Arrivals:
         resumed = time.time()
         if status == "postcopy-active":
             await self._rest(arrival)
-        figures = _measured(told, received, resumed)
+        figures = measured(told, received, resumed)
         arrival.job.told, arrival.job.took = figures, None
         arrival.job.began = time.monotonic() - figures.pop("time_elapsed", 0) / 1000
         await self._settle_in(arrival, told, author)
@@ -225,7 +225,7 @@ class Arrivals:
             self._cookie(told.token), figures={**figures, "time_elapsed": arrival.job.elapsed_ms}
         )
 
-    async def _take(self, arrival: Arrival, author: Author) -> None:
+    async def _take(self, arrival: Arrival, author: Author, why: Running) -> None:
         """Make the machine this host's, for good, and let it run."""
         service, entry, machine = self._service, arrival.entry, arrival.machine
         async with arrival.deciding:
@@ -248,7 +248,7 @@ class Arrivals:
             arrival.decided.set()
             machine.note(arriving=note)
         if note.running:
-            await self.run(entry, machine)
+            await self.run(entry, machine, why)
         else:
             machine.settled_paused()
 
@@ -269,10 +269,10 @@ class Arrivals:
                 await asyncio.sleep(pause)
         raise AssertionError("the pauses never end")
 
-    async def run(self, entry: Entry, machine: Machine) -> None:
+    async def run(self, entry: Entry, machine: Machine, why: Running = Running.MIGRATED) -> None:
         """Let a machine that is this host's go on. Raises: QemuRefused where it cannot, and then it is the source's again."""
         try:
-            await machine.go_on(Running.MIGRATED)
+            await machine.go_on(why)
         except migration.NEVER_RAN as error:
             log.error("what has arrived cannot run", domain=entry.name, reason=error.message)
             await self._hand_back(entry, machine)
@@ -297,6 +297,7 @@ class Arrivals:
         """Wait for what a machine that runs already has not got yet."""
         try:
             await migration.arrived(arrival.machine, whole=True)
+            arrival.machine.settled_running()
         except DomicileError:
             await self._let_go(arrival, None)
             raise
@@ -307,6 +308,7 @@ class Arrivals:
         try:
             service.resources.labels.remember(entry.uuid, dict(told.owners))
             if not machine.over:
+                await self._forget_credentials(machine, arrival.wish)
                 machine.note(arriving=None, lent=service.resources.labels.lent_to(entry.uuid))
                 await service.machines.keep(entry)
         finally:
@@ -317,6 +319,12 @@ class Arrivals:
                 await self._define(xml, entry.name, author)
         if not machine.over:
             await service.agents.look(entry)
+
+    async def _forget_credentials(self, machine: Machine, wish: Wish) -> None:
+        try:
+            await tls.forget(machine.qmp, wish)
+        except DomicileError as error:
+            log.warning("credentials of a migration stay in QEMU", domain=machine.name, reason=error.message)
 
     async def _define(self, xml: str, name: str, author: Author) -> None:
         domain = document.read_stored(xml)
@@ -383,17 +391,3 @@ def _note(machine: Machine) -> Arriving:
     if note is None:
         raise WrongState(f"domain {machine.name} is not on its way here")
     return note
-
-
-def _measured(told: Cookie, received: float, resumed: float) -> dict[str, int]:
-    """Add to the source's figures what passed since it told them; clocks of one kernel agree, those of two may not."""
-    figures = dict(told.figures)
-    same = told.boot == sharing.boot_id()
-    since = resumed - (told.sent if same and 0 < told.sent <= resumed else received)
-    if told.stopped and told.sent:
-        still = max(0.0, told.sent - told.stopped)
-        figures["downtime"] = int(1000 * (still + since))
-        figures["downtime_net"] = int(1000 * (still + resumed - received))
-    figures["time_elapsed_net"] = figures.get("time_elapsed", 0) + int(1000 * (resumed - received))
-    figures["time_elapsed"] = figures.get("time_elapsed", 0) + int(1000 * since)
-    return figures

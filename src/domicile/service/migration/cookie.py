@@ -12,6 +12,7 @@ from typing import Self
 from lxml import etree
 
 from domicile.base.errors import InvalidDocument, InvalidRequest
+from domicile.host import sharing
 from domicile.schema import read
 
 
@@ -118,3 +119,17 @@ class Cookie:
 def _child(root: etree._Element, tag: str) -> etree._Element:
     found = root.find(tag)
     return found if found is not None else etree.Element(tag)
+
+
+def measured(told: Cookie, received: float, resumed: float) -> dict[str, int]:
+    """Add to the source's figures what passed since it told them; clocks of one kernel agree, those of two may not."""
+    figures = dict(told.figures)
+    same = told.boot == sharing.boot_id()
+    since = resumed - (told.sent if same and 0 < told.sent <= resumed else received)
+    if told.stopped and told.sent:
+        still = max(0.0, told.sent - told.stopped)
+        figures["downtime"] = int(1000 * (still + since))
+        figures["downtime_net"] = int(1000 * (still + resumed - received))
+    figures["time_elapsed_net"] = figures.get("time_elapsed", 0) + int(1000 * (resumed - received))
+    figures["time_elapsed"] = figures.get("time_elapsed", 0) + int(1000 * since)
+    return figures

@@ -87,6 +87,7 @@ class Mirrors:
         self.disks = wanted(domain, wish)
         self._nodes: dict[str, str] = {}
         self._added: list[str] = []
+        self._seen = dict.fromkeys(("total", "transferred", "remaining"), 0)
 
     async def look(self) -> tuple[CopiedDisk, ...]:
         """Say what is to be copied. Raises: QemuRefused."""
@@ -167,7 +168,10 @@ class Mirrors:
 
     async def progress(self) -> dict[str, int]:
         """Say how much of the disks was copied, in bytes."""
-        return _sums(await self._machine.qmp("query-block-jobs")) if self._added else {}
+        if self._added:
+            now = _sums(await self._machine.qmp("query-block-jobs"))
+            self._seen = now if now["total"] else self._seen
+        return self._seen
 
     async def switch(self) -> None:
         """Let go of all copies while the guest stands still: each is whole then. Raises: QemuRefused, DeadlineExceeded."""

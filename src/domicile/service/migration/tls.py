@@ -58,4 +58,7 @@ async def _put(ask: Speaker, service: Service, end: str) -> str:
     except Refusal as error:
         if "duplicate" not in error.words.lower():
             raise
+        # An earlier migration's, perhaps of the other endpoint.
+        await ask("object-del", {"id": NAME})
+        await ask("object-add", props)
     return NAME
