@@ -11,8 +11,8 @@ import stat
 import time
 from pathlib import Path
 
-from domicile.storage import files
-from domicile.storage.failure import broken, device_missing
+from domicile.storage import files, programs
+from domicile.storage.failure import broken, built, device_missing, unprobed
 from domicile.storage.parts import bytes_of
 from domicile.storage.volume import Volume, VolumeTarget
 
@@ -30,6 +30,21 @@ def require(path: str) -> None:
         raise device_missing(path) from None
     if not stat.S_ISBLK(facts.st_mode):
         raise device_missing(path)
+
+
+async def empty(path: str, expected: str) -> None:
+    """Look that nothing is on a device that shall be formatted. Raises: HostFailure, WrongState."""
+    if not await asyncio.to_thread(Path(path).is_block_device):
+        raise unprobed(f"Failed to create filesystem probe for device {path}")
+    known = await programs.run(["blkid", "-p", "-o", "export", path], accepted=(0, 2))
+    facts = dict(line.split("=", 1) for line in known.splitlines() if "=" in line)
+    there = facts.get("TYPE") or facts.get("PTTYPE")
+    if there == expected:
+        raise built(f"Device '{path}' already formatted using '{there}'")
+    if facts:
+        raise built(
+            f"Format of device '{path}' does not match the expected format '{expected}', forced overwrite is necessary"
+        )
 
 
 async def appear(path: str) -> None:

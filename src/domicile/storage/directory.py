@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from domicile.base.errors import NO_SUPPORT, HostFailure
-from domicile.storage import files, images, programs, whole
+from domicile.storage import devices, files, images, programs, whole
 from domicile.storage.driver import Made, Order, View
 from domicile.storage.failure import conflict, failed, invalid, unsupported, wrong_state
 from domicile.storage.pool import Pool
@@ -244,11 +244,7 @@ class Mounted(Directory):
                 f"pool '{pool.name}' says no format of a file system to be made; ext4 or xfs would be accepted"
             )
         if not overwrite:
-            known = await programs.run(["blkid", "-p", "-o", "export", device], accepted=(0, 2))
-            if known.strip():
-                raise wrong_state(
-                    f"there is something on '{device}' already; it would only be lost with the overwrite flag"
-                )
+            await devices.empty(device, fmt or "")
         forced = ["-f"] if fmt == "xfs" else ["-F"] if fmt in ("ext2", "ext3", "ext4") else []
         await programs.run([f"mkfs.{fmt}", *forced, device], deadline=programs.LONG)
 

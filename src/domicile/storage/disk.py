@@ -17,7 +17,7 @@ from typing import Any
 from domicile.base.errors import CONFIG_UNSUPPORTED, INVALID_ARG, DomicileError, InvalidRequest
 from domicile.storage import devices, images, programs
 from domicile.storage.driver import Fixed, Made, Order, View
-from domicile.storage.failure import FROM_STORAGE, broken, built, failed, unprobed, unsupported
+from domicile.storage.failure import FROM_STORAGE, broken, failed, unprobed, unsupported
 from domicile.storage.parts import bytes_of
 from domicile.storage.pool import Pool
 from domicile.storage.volume import Extent, Volume, VolumeDevice, VolumeFormat, VolumeSource
@@ -163,11 +163,7 @@ class Disk(Fixed):
         if not await asyncio.to_thread(Path(device).is_block_device):
             raise unprobed(f"Failed to create filesystem probe for device {device}")
         if not overwrite:
-            known = await programs.run(["blkid", "-p", "-o", "export", device], accepted=(0, 2))
-            facts = dict(line.split("=", 1) for line in known.splitlines() if "=" in line)
-            if facts:
-                there = facts.get("PTTYPE") or facts.get("TYPE") or "something else"
-                raise built(f"Device '{device}' already formatted using '{there}'")
+            await devices.empty(device, "dos" if fmt == "unknown" else fmt)
         await programs.run(["parted", "-s", "--", device, "mklabel", _TABLES.get(fmt, fmt)])
 
     async def delete(self, pool: Pool) -> None:

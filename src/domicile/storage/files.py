@@ -47,7 +47,7 @@ def measure(path: str, name: str) -> Volume | None:
         facts = os.stat(path)  # noqa: PTH116  a thousand times in a large pool
         kind = stat.S_IFMT(facts.st_mode)
         if kind == stat.S_IFDIR:
-            return None if name == "lost+found" else _directory(path, name, facts)
+            return _directory(path, name, facts)
         if kind not in (stat.S_IFREG, stat.S_IFBLK):
             return None
         found, physical = _examined(path, facts)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import uuid
 from pathlib import Path
 
-from domicile.storage import exports, files, images, programs
+from domicile.base.errors import CONFIG_UNSUPPORTED
+from domicile.storage import devices, exports, files, images, programs
 from domicile.storage.driver import Made, Order, View
-from domicile.storage.failure import broken, unsupported, wrong_state
+from domicile.storage.failure import broken, unsupported
 from domicile.storage.parts import bytes_of
 from domicile.storage.pool import Pool
 from domicile.storage.volume import (
@@ -26,6 +28,7 @@ from domicile.storage.volume import (
 
 _COLUMNS = "lv_name,origin,lv_uuid,devices,seg_size_pe,vg_extent_size,lv_size,lv_attr"
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix")
+_PART = "domicile-part-"
 _NAME = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]*\Z")
 _DEVICE = re.compile(r"(.+)\((\d+)\)\Z")
 
@@ -39,7 +42,10 @@ def group(pool: Pool) -> str:
 
 
 class Logical:
-    """Volume groups."""
+    """Volume groups. It keeps the names of volumes that it is filling, so that a look does not take them for left over."""
+
+    def __init__(self) -> None:
+        self._filling: set[str] = set()
 
     async def active(self, pool: Pool) -> bool:
         """Say whether any volume of the group is ready."""
@@ -48,6 +54,9 @@ class Logical:
 
     async def start(self, pool: Pool) -> None:
         """Make the group's volumes ready."""
+        name, found = group(pool), await _groups()
+        if name not in found:
+            raise unsupported(f"cannot find logical volume group name '{name}'", CONFIG_UNSUPPORTED)
         await programs.run(["vgchange", "-aly", group(pool)])
 
     async def stop(self, pool: Pool) -> None:
@@ -56,20 +65,17 @@ class Logical:
 
     async def build(self, pool: Pool, overwrite: bool | None) -> None:
         """Make the group of its devices."""
-        devices = pool.device_paths
-        if not devices:
-            raise wrong_state(f"pool '{pool.name}' names no device that a volume group could be made of")
-        for device in devices:
+        parts = pool.device_paths
+        if not parts:
+            raise broken(f"pool '{pool.name}' names no device that a volume group could be made of")
+        for device in parts:
             if not overwrite:
-                known = await programs.run(["blkid", "-p", "-o", "export", device], accepted=(0, 2))
-                if known.strip():
-                    words = f"there is something on '{device}' already; it would only be lost with the overwrite flag"
-                    raise wrong_state(words)
+                await devices.empty(device, "LVM2_member")
             await programs.run(["pvcreate", *(["-ff", "-y"] if overwrite else []), device])
         try:
-            await programs.run(["vgcreate", group(pool), *devices])
+            await programs.run(["vgcreate", group(pool), *parts])
         except BaseException:
-            for device in devices:
+            for device in parts:
                 await programs.run(["pvremove", device], accepted=tuple(range(256)))
             raise
 
@@ -82,6 +88,11 @@ class Logical:
     async def look(self, pool: Pool, *, sweep: bool) -> View:
         """List the group's volumes."""
         said = await _ask("lvs", "lv", _COLUMNS, group(pool))
+        parts = {row["lv_name"] for row in said if row.get("lv_name", "").startswith(_PART)}
+        for name in sorted(parts - self._filling) if sweep else ():
+            # One that somebody still has open is not removed.
+            await programs.run(["lvremove", "-f", f"{group(pool)}/{name}"], accepted=tuple(range(256)))
+        said = [row for row in said if row.get("lv_name") not in parts]
         view = View()
         view.capacity, view.allocation, view.available = await self.figures(pool)
         await asyncio.to_thread(_collect, pool, said, view)
@@ -98,11 +109,7 @@ class Logical:
 
     async def sources(self, spec: str | None) -> str:
         """List the volume groups of this host."""
-        found: dict[str, list[str]] = {}
-        for each in await _ask("pvs", "pv", "pv_name,vg_name", accepted=(0, 5)):
-            if each.get("vg_name"):
-                found.setdefault(each["vg_name"], []).append(each["pv_name"])
-        return exports.groups(found)
+        return exports.groups(await _groups())
 
     async def renew(self, pool: Pool, volume: Volume) -> Volume:
         """Find one volume again."""
@@ -122,7 +129,10 @@ class Logical:
         if volume.encryption is not None and order.key is None:
             raise unsupported("an encrypted volume needs a <secret>")
         capacity, taken, _ = volume.amounts()
-        words = ["lvcreate", "--yes", "--wipesignatures", "y", "--name", name]
+        filled = order.source is not None or order.key is not None
+        # One that is yet to be filled gets its name when it is whole; the next look removes what a crash left.
+        first = f"{_PART}{uuid.uuid4().hex[:12]}" if filled else name
+        words = ["lvcreate", "--yes", "--wipesignatures", "y", "--name", first]
         below = volume.backingStore
         if below is not None:
             words += ["-s", below.path or "", "-L", f"{capacity}b"]
@@ -130,16 +140,28 @@ class Logical:
             words += ["-L", f"{taken}b", "--virtualsize", f"{capacity}b", group(pool)]
         else:
             words += ["-L", f"{capacity}b", group(pool)]
-        await programs.run(words)
+        self._filling.add(first)
+        try:
+            await programs.run(words)
+            return Made(await self._fill(pool, order, first, name))
+        finally:
+            self._filling.discard(first)
+
+    async def _fill(self, pool: Pool, order: Order, first: str, name: str) -> Volume:
+        """Fill a new volume, where that is asked for, and give it its name."""
+        volume = order.volume
+        assert volume.target is not None
         path = volume.target.path = volume.key = f"{pool.path}/{name}"
         try:
-            if order.source is not None or order.key is not None:
-                await images.write_into(order, path)
+            if first != name:
+                await images.write_into(order, f"{pool.path}/{first}")
+                await programs.run(["lvrename", group(pool), first, name])
+                first = name
             rights = volume.target.permissions
             await asyncio.to_thread(_give, path, rights.owner if rights else None, rights.group if rights else None)
-            return Made(await self.renew(pool, volume))
+            return await self.renew(pool, volume)
         except BaseException:
-            await programs.run(["lvremove", "-f", f"{group(pool)}/{name}"], accepted=tuple(range(256)))
+            await programs.run(["lvremove", "-f", f"{group(pool)}/{first}"], accepted=tuple(range(256)))
             raise
 
     async def remove(self, pool: Pool, volume: Volume) -> None:
@@ -154,6 +176,15 @@ class Logical:
 
 def _give(path: str, owner: int | None, group_id: int | None) -> None:
     os.chown(path, -1 if owner is None else owner, -1 if group_id is None else group_id)
+
+
+async def _groups() -> dict[str, list[str]]:
+    """List the volume groups of this host, each with its devices."""
+    found: dict[str, list[str]] = {}
+    for each in await _ask("pvs", "pv", "pv_name,vg_name", accepted=(0, 5)):
+        if each.get("vg_name"):
+            found.setdefault(each["vg_name"], []).append(each["pv_name"])
+    return found
 
 
 async def _ask(

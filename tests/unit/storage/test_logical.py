@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
-from domicile.base.errors import HostFailure
+from domicile.base.errors import HostFailure, Unsupported
 from domicile.storage import logical
 from domicile.storage.driver import View
 from domicile.storage.pool import Pool, read
@@ -53,3 +58,33 @@ def test_names_that_could_be_options_are_refused(name: str) -> None:
     made.source.name = name
     with pytest.raises(HostFailure, match="volume group"):
         logical.group(made)
+
+
+FAKE = """#!{python}
+import json, pathlib, sys
+home = pathlib.Path({home!r})
+name = sys.argv[0].rsplit("/", 1)[1]
+with (home / "calls").open("a") as calls:
+    calls.write(json.dumps([name, *sys.argv[1:]]) + "\\n")
+row = {{"origin": "", "lv_uuid": "U", "devices": "/dev/x(0)", "seg_size_pe": "1", "vg_extent_size": "4096", "lv_size": "4096",
+       "lv_attr": "-wi-------"}}
+volumes = [dict(row, lv_name=n) for n in ("data", "domicile-part-dead", "domicile-part-live")]
+print(json.dumps({{"report": [{{"lv": volumes, "vg": [{{"vg_size": "100", "vg_free": "60"}}],
+                                "pv": [{{"pv_name": "/dev/x", "vg_name": "vg"}}]}}]}}))
+"""
+
+
+def test_what_a_crash_left_half_filled_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lvs", "vgs", "pvs", "lvremove", "vgchange"):
+        (tmp_path / name).write_text(FAKE.format(python=sys.executable, home=str(tmp_path)))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    driver = logical.Logical()
+    driver._filling.add("domicile-part-live")
+    view = asyncio.run(driver.look(pool(), sweep=True))
+    assert list(view.volumes) == ["data"] and (view.capacity, view.available) == (100, 60)
+    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    assert [call for call in calls if call[0] == "lvremove"] == [["lvremove", "-f", "vg/domicile-part-dead"]]
+    asyncio.run(driver.start(pool()))
+    with pytest.raises(Unsupported, match="cannot find logical volume group name 'other'"):
+        asyncio.run(driver.start(pool("other")))

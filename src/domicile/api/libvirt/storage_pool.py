@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from domicile.api.libvirt.author import author
-from domicile.api.libvirt.flags import known
+from domicile.api.libvirt.flags import UnknownFlags, known
 from domicile.api.libvirt.object_events import event_handlers
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import INTERNAL_ERROR, NO_SUPPORT, InvalidRequest
@@ -81,7 +81,8 @@ def reference(found: Object[Pool]) -> StoragePool:
 
 def _overwrite(flags: int, yes: int, no: int) -> bool | None:
     if flags & yes and flags & no:
-        raise InvalidRequest("overwriting and not overwriting are mutually exclusive", domain=FROM_STORAGE)
+        words = "Flags 'VIR_STORAGE_POOL_BUILD_OVERWRITE' and 'VIR_STORAGE_POOL_BUILD_NO_OVERWRITE' are mutually exclusive"
+        raise UnknownFlags(words, domain=FROM_STORAGE)
     return True if flags & yes else False if flags & no else None
 
 
