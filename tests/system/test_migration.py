@@ -416,3 +416,43 @@ def test_an_encrypted_way(pair: Pair) -> None:
         "16.000 MiB"
         in pair.two.virsh("domjobinfo", "mover", "--completed").stdout.partition("File total:")[2].splitlines()[0]
     )
+
+
+def test_a_guest_that_stands_still_meanwhile(pair: Pair, guest: Guest) -> None:
+    boot(pair, guest)
+    words = ["virsh", "-c", pair.one.uri, "migrate", "--unsafe", "mover", pair.two.uri, *WAY, "--bandwidth", "30"]
+    moving = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    wait_until("the guest to stand still", lambda: pair.state(pair.one) == "paused (migrating)")
+    assert moving.communicate(timeout=60)[1] == "" and pair.state(pair.two) == "running (migrated)"
+
+
+@pytest.mark.parametrize("at", ["source", "target"])
+def test_pulling_the_plug_meanwhile(pair: Pair, guest: Guest, at: str) -> None:
+    boot(pair, guest)
+    words = [
+        "virsh",
+        "-c",
+        pair.one.uri,
+        "migrate",
+        "--live",
+        "--unsafe",
+        "mover",
+        pair.two.uri,
+        *WAY,
+        "--bandwidth",
+        "1",
+    ]
+    moving = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    wait_until("the machine to be awaited", lambda: pair.state(pair.two) == "paused (migrating)")
+    wait_until("the state to travel", lambda: "Data remaining" in pair.one.virsh("domjobinfo", "mover").stdout)
+    (pair.one if at == "source" else pair.two).virsh("destroy", "mover")
+    assert "error:" in moving.communicate(timeout=60)[1]
+    if at == "source":
+        assert pair.state(pair.one) == "shut off (destroyed)"
+    else:
+        assert pair.state(pair.one) == "running (booted)"
+        pair.migrate("--unsafe")
+        assert pair.state(pair.two) == "running (migrated)"
+    wait_until(
+        "nothing to be left", lambda: len(pair.one.guests()) + len(pair.two.guests()) == (0 if at == "source" else 1)
+    )

@@ -82,12 +82,12 @@ def memory_kib() -> int:
 
 
 def memory_free_kib() -> int:
-    """Give the memory that new programs can have."""
+    """Give the memory that new programs can have, what can be swapped out included."""
+    found = {}
     for line in _text(Path("/proc/meminfo")).splitlines():
         name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            return int(rest.split()[0])
-    return memory_kib()
+        found[name] = int(rest.split()[0])
+    return found.get("MemAvailable", memory_kib()) + found.get("SwapFree", 0)
 
 
 def has_ipv6() -> bool:

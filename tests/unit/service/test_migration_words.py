@@ -13,7 +13,7 @@ from domicile.service.migration.wish import How, Wish
 def test_a_cookie_comes_back_as_it_was_written() -> None:
     made = Cookie(
         "token", "host", "name", "boot", ("qemu+unix:///system?socket=/a&b=<c>",), "host", 7, True, False, "<domain>ü</domain>",
-        (("devices/disk[2]", "virtio-disk1"),), (("/a b", (1, 2)),), (CopiedDisk("vda", 10, "qcow2"),), 49153, "/sock",
+        (("devices/disk[2]", "virtio-disk1"),), (("/a b", (1, 2)),), (CopiedDisk("vda", 10, "qcow2", 5),), 49153, "/sock",
         {"memory_total": 5}, 1.25, 2.5,
     )  # fmt: skip
     assert Cookie.read(made.write()) == made

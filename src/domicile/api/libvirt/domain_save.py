@@ -12,11 +12,12 @@ from domicile.api.libvirt.author import author
 from domicile.api.libvirt.flags import known
 from domicile.api.libvirt.reference import entry_of, machine_of
 from domicile.api.libvirt.registry import Registry
-from domicile.base.errors import NO_SUPPORT, InvalidRequest, Unsupported
+from domicile.base.errors import InvalidRequest, Unsupported
 from domicile.rpc.calls import domain
 from domicile.rpc.records import JobInfo
 from domicile.rpc.types import Domain, TypedParam
 from domicile.runtime.job import Job, Kind
+from domicile.service.migration import limits
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
@@ -283,7 +284,7 @@ async def abort_job_flags(conn: Session[Service], dom: Domain, flags: int) -> No
     """End the long operation under way."""
     known(flags, _POSTCOPY, "domain_abort_job_flags")
     if flags & _POSTCOPY:
-        raise Unsupported("there is no post-copy migration whose end could be asked for", code=NO_SUPPORT)
+        limits.stop_post_copy(conn.context, machine_of(conn, dom)[0])
     await _abort(conn, dom)
 
 

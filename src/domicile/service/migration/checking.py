@@ -91,7 +91,7 @@ async def complete_here(service: Service, xml: str, name: str | None) -> Domain:
 
 async def arriving_problems(service: Service, domain: Domain, source: Cookie) -> list[Problem]:
     """Find why a machine cannot come up here."""
-    copied = {disk.target: disk.capacity for disk in source.disks}
+    copied = {disk.target: disk.used for disk in source.disks}
     await service.emulators.ensure_for(domain)
     paths = {copies.target_of(disk): copies.path_of(disk) for disk in disks(domain) if copies.path_of(disk)}
     missing, room = await asyncio.to_thread(_look, paths, copied)

@@ -18,11 +18,12 @@ from domicile.schema import read
 
 @dataclass(frozen=True, slots=True)
 class CopiedDisk:
-    """A disk whose content travels, too: its target, how big it is in bytes, and its format."""
+    """A disk whose content travels, too: its target, how big it is and how much of it is used, in bytes, and its format."""
 
     target: str
     capacity: int = 0
     format: str = "raw"
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Cookie:
         if self.disks or self.nbd_port or self.nbd_socket:
             copies = etree.SubElement(root, "nbd", port=str(self.nbd_port), socket=self.nbd_socket)
             for disk in self.disks:
-                etree.SubElement(copies, "disk", target=disk.target, capacity=str(disk.capacity), format=disk.format)
+                words = {"target": disk.target, "format": disk.format, "capacity": str(disk.capacity), "used": str(disk.used)}
+                etree.SubElement(copies, "disk", words)
         if self.figures:
             job = etree.SubElement(root, "job")
             for name, value in self.figures.items():
@@ -106,7 +108,7 @@ class Cookie:
                     for each in root.iterfind("owner")
                 ),
                 disks=tuple(
-                    CopiedDisk(each.get("target", ""), int(each.get("capacity", "0")), each.get("format", "raw"))
+                    CopiedDisk(each.get("target", ""), int(each.get("capacity", "0")), each.get("format", "raw"), int(each.get("used", "0")))
                     for each in nbd.iterfind("disk")
                 ),
                 nbd_port=int(nbd.get("port", "0")), nbd_socket=nbd.get("socket", ""),

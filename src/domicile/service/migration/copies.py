@@ -103,7 +103,10 @@ class Mirrors:
                 raise Unsupported(f"disk '{target_of(disk)}' has no medium that could be copied")
             self._nodes[target_of(disk)] = str(inserted["node-name"])
             kind = disk.driver.type if disk.driver is not None and disk.driver.type else "raw"
-            found.append(CopiedDisk(target_of(disk), int(inserted["image"]["virtual-size"]), kind))
+            image = inserted["image"]
+            size = int(image["virtual-size"])
+            used = min(size, int(image.get("actual-size", size)))
+            found.append(CopiedDisk(target_of(disk), size, kind, used))
         return tuple(found)
 
     async def begin(self, server: Mapping[str, Any], tls: str, speed: int) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from domicile.service.service import Service
 
 log = structlog.get_logger(__name__)
-_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _HANDED = ("handed", "postcopy")
 
 
@@ -166,8 +166,4 @@ class Doubts:
         note = replace(note, phase="postcopy" if status.startswith("postcopy") else "handed")
         machine.note(leaving=note)
         machine.expect_end(Shutoff.MIGRATED)
-        there = await self.ask(entry, note)
-        if there is None:
-            self.watch(entry, machine, note)
-        else:
-            await self.decide(entry, machine, note, there=there)
+        self.watch(entry, machine, note)

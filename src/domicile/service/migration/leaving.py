@@ -204,6 +204,9 @@ class Departures:
                 machine, departure.job, fragile=bool(wish.how & How.ABORT_ON_ERROR), lost=departure.lost,
                 disks=departure.mirrors.progress if departure.disks else None,
             )  # fmt: skip
+            if departure.ran and not wish.how & How.LIVE:
+                crossing.stopped = time.time()
+                await machine.suspend(why=Paused.MIGRATION)
             status = await crossing.send(route.to_qemu(uri), departure.mirrors.switch if departure.disks else None)
         except BaseException as error:
             await self._failed(departure, error)
