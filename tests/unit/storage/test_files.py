@@ -84,3 +84,23 @@ def test_removing(tmp_path: Path) -> None:
     (tmp_path / "d" / "x").unlink()
     files.remove(str(tmp_path / "d"))
     files.remove(str(tmp_path / "never-was"))
+
+
+def test_a_file_that_changed_is_looked_into_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "v"
+    path.write_bytes(bytes(4096))
+    fresh = files.measure(str(path), "v")
+    assert fresh is not None and fresh.format == "raw"
+    # Too young to be remembered: the clock of files may not tell the next change from this one.
+    assert (path.stat().st_dev, path.stat().st_ino) not in files._seen
+    monkeypatch.setattr(files, "_SETTLED", 0)
+    assert files.measure(str(path), "v") is not None
+    assert (path.stat().st_dev, path.stat().st_ino) in files._seen
+    opened: list[str] = []
+    monkeypatch.setattr(files.probe, "examine", lambda fd, real=files.probe.examine: (opened.append("x"), real(fd))[1])
+    assert files.measure(str(path), "v") is not None and opened == []
+    with path.open("r+b") as file:
+        file.write(b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop")
+        file.truncate(8192)
+    again = files.measure(str(path), "v")
+    assert again is not None and again.format == "cloop" and opened == ["x"]
