@@ -26,6 +26,7 @@ from domicile.plan import boards, firmware
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.qemu import render
+from postgres_server import own_postgres, password_file, postgres  # noqa: F401   fixtures for all
 
 TESTS = Path(__file__).resolve().parent
 #: Descriptions of firmware as a host has them, most of them as Debian's.

@@ -136,10 +136,14 @@ class Daemon:
 
     def start(self, *options: str, deadline: float = PATIENCE) -> None:
         """Start it and wait until it takes connections."""
+        self.launch(*options)
+        wait_until("the daemon's socket", self._answers, deadline, 0.02)
+
+    def launch(self, *options: str) -> None:
+        """Start it without waiting."""
         words = [*self.prefix, str(PROGRAMS / "domiciled"), "--root", str(self.root), "--foreground", *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
-        wait_until("the daemon's socket", self._answers, deadline, 0.02)
 
     def _answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
@@ -267,6 +271,22 @@ def _daemon() -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.clean_up()
+
+
+@pytest.fixture
+def idle_daemon() -> Iterator[Daemon]:
+    """Give a daemon that the test starts with options of its own."""
+    daemon = Daemon(open_directory("dom-"))
+    try:
+        yield daemon
+    finally:
+        daemon.clean_up()
+
+
+@pytest.fixture
+def programs() -> Path:
+    """Say where our own programs are."""
+    return PROGRAMS
 
 
 @pytest.fixture

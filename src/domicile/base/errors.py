@@ -11,6 +11,7 @@ Every room raises these; the front doors translate them without looking at the t
      ├─ Unsupported          this host, QEMU or version cannot
      ├─ Denied               ask for the right to do it
      ├─ HostFailure          look at the host
+     │   └─ Unreachable      wait until the database answers again, or see why it does not
      ├─ QemuRefused          QEMU said no; its words are in the message
      ├─ OutcomeUnknown       ask again what became of it
      └─ DeadlineExceeded     it took too long
@@ -125,6 +126,12 @@ class HostFailure(DomicileError):
     """The host refused something: a file, a device, a process."""
 
     code, status = SYSTEM_ERROR, 500
+
+
+class Unreachable(HostFailure):
+    """The database does not answer; what needs it is refused, and what runs goes on."""
+
+    status = 503
 
 
 class QemuRefused(DomicileError):

@@ -30,8 +30,12 @@ COMMANDS: dict[str, dict[str, str]] = {
         "start": "life", "shutdown": "life", "reboot": "life", "reset": "life", "destroy": "life", "suspend": "life",
         "resume": "life", "autostart": "life", "console": "console", "migrate": "migrate",
     },
-    "past": {"history": "history", "show": "history", "diff": "history", "rollback": "history", "log": "history"},
+    "past": {
+        "history": "history", "show": "history", "diff": "history", "blame": "past", "at": "past", "rollback": "history",
+        "log": "history",
+    },
     "storage": {"network": "network", "pool": "pool", "volume": "volume", "secret": "secret"},
+    "database": {"db": "db"},
     "help": {"doctor": "doctor", "completion": "completion"},
 }  # fmt: skip
 _MODULES = {name: module for section in COMMANDS.values() for name, module in section.items()}

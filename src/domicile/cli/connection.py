@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import msgspec
 
 from domicile.base import ids
 from domicile.base.errors import Denied, DomicileError, HostFailure, NotFound
+from domicile.cli import screen
 from domicile.cli.command import State
 from domicile.cli.words import say
 from domicile.rpc.call import Stub
@@ -89,6 +91,22 @@ def ask(state: State, stub: Stub[Any, bytes], *args: Any) -> Any:
     """Connect, call one of Domicile's own procedures and read its answer."""
     with connect(state) as client:
         return ask_of(client, stub, *args)
+
+
+def tell_age(client: Client) -> None:
+    """Say on standard error how old answers are where the daemon's database is silent."""
+    try:
+        answer = ask_of(client, calls.database)
+    except DomicileError:  # an older daemon
+        return
+    if not answer["answers"]:
+        screen.hint(silence(answer))
+
+
+def silence(answer: dict[str, Any]) -> str:
+    """Say for how long the database has been silent, and of when the answers from memory are."""
+    moment = datetime.fromtimestamp(answer["heard"], UTC).isoformat()
+    return say("db_silent", span=screen.span(answer["age"]), moment=screen.moment(moment))
 
 
 def find(client: Client, key: str) -> Domain:

@@ -17,7 +17,9 @@ Row = tuple[str, list[str]]
 @command("info", machine())
 def info_(vm: str) -> None:
     """Show a machine as a whole."""
-    answer: Answer = connection.ask(state(), connection.calls.info, vm)
+    with connection.connect(state()) as client:
+        answer: Answer = connection.ask_of(client, connection.calls.info, vm)
+        connection.tell_age(client)
     answer["state"] = connection.word(answer["state"])
     if state().json:
         screen.json(answer)

@@ -18,7 +18,9 @@ from domicile.cli.words import say
 )
 def list_(all: bool, running: bool, off: bool, names: bool) -> None:
     """List the virtual machines."""
-    found: list[dict[str, Any]] = connection.ask(state(), connection.calls.domains)
+    with connection.connect(state()) as client:
+        found: list[dict[str, Any]] = connection.ask_of(client, connection.calls.domains)
+        connection.tell_age(client)
     shown = [one for one in found if all or not (running or off) or (one["id"] >= 0) == running]
     for one in shown:
         one["state"] = connection.word(one["state"])

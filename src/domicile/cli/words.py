@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from domicile.cli import words_change, words_database
+
 LANGUAGES = ("en", "zh")
 _current = "en"
 
@@ -336,3 +338,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "did_download": ("volume {name} is read", "卷 {name} 已读出"),
     "did_set_secret": ("the value of {name} is kept", "{name} 的值已保存"),
 }
+WORDS |= words_change.WORDS
+WORDS |= words_database.WORDS

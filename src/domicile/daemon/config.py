@@ -30,6 +30,7 @@ class Config:
     """The whole configuration."""
 
     database: str = ""
+    database_password_file: str = ""
     log_level: str = "info"
     sockets: Sockets = field(default_factory=Sockets)
     tcp: Tcp = field(default_factory=Tcp)

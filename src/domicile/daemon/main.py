@@ -17,7 +17,7 @@ import structlog
 
 from domicile import __version__
 from domicile.base.errors import DomicileError
-from domicile.daemon import access, accounts
+from domicile.daemon import access, accounts, database
 from domicile.daemon import config as configuration
 from domicile.service.paths import Paths
 
@@ -39,6 +39,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--foreground", action="store_true", help="stay in the foreground and log to standard error")
     parser.add_argument("--pidfile", type=Path, help="write the process id there")
     parser.add_argument("--version", action="version", version=f"domiciled {__version__}")
+    database.offer(parser)
     accounts.offer(parser)
     return parser.parse_args(words)
 
@@ -120,6 +121,10 @@ def main(words: list[str] | None = None) -> None:
         config = configuration.load(arguments.config or paths.config)
         if arguments.as_libvirt:
             config = replace(config, sockets=replace(config.sockets, as_libvirt=True))
+        if arguments.database is not None:
+            config = replace(config, database=database.without_password(arguments.database))
+        if arguments.database_password_file is not None:
+            config = replace(config, database_password_file=str(arguments.database_password_file))
         if accounts.manage(arguments, access.users(config.sasl, paths)):
             return
         paths.make()

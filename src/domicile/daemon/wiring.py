@@ -16,7 +16,7 @@ import structlog
 from domicile.api.libvirt import doors
 from domicile.api.libvirt.server import Server
 from domicile.base.errors import DomicileError
-from domicile.daemon import access
+from domicile.daemon import access, database
 from domicile.daemon.config import Config
 from domicile.host import firmware, inspect, kvm
 from domicile.host.fulfil import Host as HostResources
@@ -25,7 +25,6 @@ from domicile.plan.host import Directories, Host
 from domicile.service.emulators import Emulators
 from domicile.service.paths import Paths
 from domicile.service.service import Service
-from domicile.store.store import Store
 from domicile.store.values import Author
 
 log = structlog.get_logger(__name__)
@@ -36,8 +35,13 @@ DAEMON = Author("root" if os.geteuid() == 0 else str(os.geteuid()), "domiciled",
 
 async def build(config: Config, paths: Paths) -> Service:
     """Open the store and make the service with everything it needs of the host."""
-    url = config.database or f"sqlite:///{paths.database}"
-    store, works = await asyncio.gather(asyncio.to_thread(Store.open, url), _kvm(paths.cache / "kvm.json"))
+    opening = asyncio.to_thread(database.open_store, config.database, config.database_password_file, paths)
+    # Both are waited for, also where one fails: a trial that is cancelled while it starts could hang.
+    store, works = await asyncio.gather(opening, _kvm(paths.cache / "kvm.json"), return_exceptions=True)
+    if isinstance(store, BaseException):
+        raise store
+    if isinstance(works, BaseException):
+        raise works
     arch = os.uname().machine
     huge = inspect.huge_pages()
     release = tuple(int(part) for part in config.qemu.libvirt.split(".")[:2])
@@ -107,12 +111,14 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
     log.info("ready", socket=str(paths.socket), domains=len(service.registry))
     starting = asyncio.create_task(_autostart(service), name="autostart")
     indexing = asyncio.create_task(_index(service, server), name="indexing")
+    watching = asyncio.create_task(service.standing.watch(), name="database")
     try:
         await stop.wait()
     finally:
         starting.cancel()
         indexing.cancel()
-        await asyncio.gather(starting, indexing, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(starting, indexing, watching, return_exceptions=True)
         await server.close(grace=3)
         await service.close()
         log.info("stopped")
@@ -146,5 +152,9 @@ async def _index(service: Service, server: Server[Service]) -> None:
         waited += pause
         if min(service.quiet, server.quiet) < _QUIET and waited < _AT_LAST:
             continue
-        more = await service.when_idle(service.store.catch_up, 20)
+        try:
+            more = await service.when_idle(service.store.catch_up, 20)
+        except DomicileError as fault:
+            log.debug("leaves not indexed", reason=fault.message)
+            more = 0
         pause, waited = (0.2 if more else 2.0), 0.0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from domicile.devices.controller import Controller
 from domicile.domain.domain import Domain
 from domicile.schema import tree
 from domicile.schema.field import Field
@@ -71,10 +72,10 @@ def _text(value: Any) -> str:
 
 
 def pair(olds: list[Any], news: list[Any]) -> list[Pair]:
-    """Say which of the old elements is which of the new: by identity, likeness, address, then resemblance."""
+    """Say which of the old elements is which of the new: by identity, name, likeness, address, then resemblance."""
     pairs: list[Pair] = []
     left, right = list(range(len(olds))), list(range(len(news)))
-    for key in (_same_identity, _same_leaves, _same_address):
+    for key in (_same_identity, _same_alias, _same_number, _same_leaves, _same_address):
         _take(olds, news, left, right, pairs, key)
     for i in list(left):
         best = max(right, key=lambda j: likeness(olds[i], news[j]), default=None)
@@ -105,6 +106,18 @@ def _take(
 
 def _same_identity(item: Any) -> Any:
     return identity(item) if isinstance(item, Element) else None
+
+
+def _same_alias(item: Any) -> Any:
+    """Give the name that its owner gave a device; a run's own names say nothing of another document."""
+    alias = getattr(item, "alias", None)
+    name = getattr(alias, "name", None)
+    return name if name and name.startswith("ua-") else None
+
+
+def _same_number(item: Any) -> Any:
+    """A controller that became another model is the same one where its number says so."""
+    return (item.type, item.index) if isinstance(item, Controller) and item.index is not None else None
 
 
 def _same_leaves(item: Any) -> Any:

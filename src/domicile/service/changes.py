@@ -91,6 +91,7 @@ class Changes:
             DomicileError: whatever the edits and the machine refuse with.
         """
         service = self._service
+        service.standing.demand()
         async with entry.changes():
             if live and (entry.live is None or entry.machine is None):
                 raise WrongState("domain is not running")

@@ -185,6 +185,7 @@ class Definitions:
         if entry is None:
             entry = service.registry.add(Entry(restored.uuid, restored.name))
         entry.head = restored.n
+        service.texts.put(restored.uuid, restored.n, restored.completed)
         head = await service.in_store(service.store.head, restored.uuid)
         entry.stored = head.summary_json
         service.tell(entry, Event.DEFINED, _ADDED)

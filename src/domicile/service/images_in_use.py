@@ -67,7 +67,8 @@ class ImagesInUse:
 
     async def release(self, holder: str) -> None:
         """Give back all that a machine had."""
-        await self._service.in_store(self._service.store.drop_images, holder, self._service.machines.host)
+        service = self._service
+        await service.standing.owe("images given back", service.store.drop_images, holder, service.machines.host)
 
     async def sweep(self, running: Iterable[str]) -> None:
         """Give back what an earlier daemon had taken, but for the machines that run."""

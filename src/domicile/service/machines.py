@@ -24,21 +24,20 @@ from domicile.runtime.start import start as start_machine
 from domicile.runtime.states import Kind as Event
 from domicile.runtime.states import Paused, Shutoff, State
 from domicile.service import (
-    block_ending,
     disk_sources,
     drafts,
     happenings,
-    hotplug,
     launching,
     live_cpus,
     live_net,
     live_tuning,
+    runs,
     sealing,
 )
 from domicile.service.entry import Entry, Live
 from domicile.service.images_in_use import Use
 from domicile.service.ports import mark_of, plugged
-from domicile.store.values import Author, Claim, ImageUse, MachineRecord
+from domicile.store.values import Action, Author, Claim, ImageUse, MachineRecord
 
 if TYPE_CHECKING:
     from domicile.service.service import Service
@@ -131,6 +130,7 @@ class Machines:
         on the same database has no claim yet, and no place in the store: both come with the claim.
         """
         service = self._service
+        await service.standing.settle()
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
         missing = [gap.what for gap in unplanned.gaps(domain) if gap.refused]
@@ -200,7 +200,7 @@ class Machines:
             raise
         if not isinstance(incoming, Awaited):
             verb = "start" if incoming is None else "restore" if isinstance(incoming, Incoming) else "snapshot-revert"
-            self.done(verb, entry, author, revision=revision, pid=machine.pid)
+            tasks.spawn(f"log of {entry.name}", runs.begun(service, verb, author, entry, revision, machine.pid))
 
     async def _failed(self, entry: Entry, author: Author, error: BaseException) -> None:
         service = self._service
@@ -222,7 +222,11 @@ class Machines:
         return keep
 
     async def _put(self, entry: Entry, record: Record, xml: str, images: list[ImageUse] | None = None) -> None:
-        await self._service.in_store(self._service.store.put_machine, self.stored(entry, record, xml), images)
+        service, stored = self._service, self.stored(entry, record, xml)
+        if images is None:
+            await service.in_store(service.store.put_machine, stored)
+        else:
+            await service.standing.owe(f"the record of {entry.name}", service.store.put_machine, stored, images)
 
     def stored(self, entry: Entry, record: Record, xml: str) -> MachineRecord:
         """Say what the store keeps of a running machine."""
@@ -277,7 +281,7 @@ class Machines:
         def happened(event: MachineEvent) -> None:
             machine = event.machine
             if event.kind != "lifecycle":
-                self._else(entry, event)
+                runs.pass_on(self._service, entry, event)
                 return
             entry.state, entry.reason, entry.since = int(machine.state), machine.reason, machine.since
             if event.event == Event.STOPPED:
@@ -290,20 +294,6 @@ class Machines:
 
         return happened
 
-    def _else(self, entry: Entry, event: MachineEvent) -> None:
-        """Tell of what is no change of state."""
-        service = self._service
-        if event.kind == "reboot":
-            service.happened(entry, "reboot")
-        elif event.kind == "job":
-            service.happened(entry, "job_completed", event.event, event.detail, event.data)
-        else:
-            service.happened(entry, "qemu", event.name, event.at, event.data)
-            for kind, args in happenings.heard(entry, event.name, event.data):
-                service.happened(entry, kind, *args)
-            hotplug.happened(service, entry, event)
-            block_ending.heard(service, entry, event.name, event.data)
-
     def ended(self, entry: Entry) -> None:
         """Show that a machine is over, and forget it in the store."""
         self._service.registry.stop(entry)
@@ -312,13 +302,13 @@ class Machines:
         if entry.machine is not None:
             entry.last_job = entry.machine.job or entry.machine.last_job
             self._service.agents.forget(entry.machine.id)
+        ended = runs.end_of(self._service, entry)
         partition = entry.machine.record().partition if entry.machine is not None else cgroup.USUAL
         entry.machine, entry.live = None, None
-        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry, partition))
+        entry.ending = tasks.spawn(f"end of {entry.name}", self._forget(entry, ended, partition))
 
-    async def _forget(self, entry: Entry, partition: str) -> None:
-        service = self._service
-        await service.in_store(service.store.drop_machine, entry.uuid, self.host)
+    async def _forget(self, entry: Entry, ended: Action, partition: str) -> None:
+        await runs.over(self._service, ended)
         await asyncio.to_thread(cgroup.forget, partition, entry.uuid)
         await self.release(entry.uuid)
         entry.ending = None
@@ -331,7 +321,7 @@ class Machines:
         if claim is None:
             await self._service.images.release(uuid)
         else:
-            await self._service.in_store(self._service.store.release, claim)
+            await self._service.standing.owe("a claim given back", self._service.store.release, claim)
 
     # Commands.
 

@@ -22,11 +22,17 @@ BRIEF = 0.0015
 LONG, FEW, CAREFUL = 0.01, 12, 200
 
 
-class StoreWork:
-    """One thread for the store, with what it is known to take."""
+#: Threads for a database that every call travels to: while one waits, the others go on.
+THREADS = 4
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "store")
+
+class StoreWork:
+    """The threads for the store, with what it is known to take: one for a database on this host, several for a server."""
+
+    def __init__(self, *, remote: bool = False) -> None:
+        self._thread = ThreadPoolExecutor(THREADS if remote else 1, "store")
+        self._aside = ThreadPoolExecutor(1, "store-watch")
+        self._remote = remote
         self._pending = 0
         self._last = 0.0
         self._takes = BRIEF
@@ -38,7 +44,7 @@ class StoreWork:
         return time.monotonic() - self._last
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a unit of work in the thread."""
+        """Run a unit of work in a thread."""
         self._last = time.monotonic()
         return await self.when_idle(function, *args, **kwargs)
 
@@ -51,13 +57,18 @@ class StoreWork:
         finally:
             self._pending -= 1
 
+    async def aside(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run something that waits for nobody and that nobody waits for, in a thread of its own."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._aside, functools.partial(function, *args, **kwargs))
+
     async def brief(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a short unit of work: on the spot while the disk answers at once and the thread is free, else in the thread.
 
         So nobody waits longer for another's change than a hop would have taken; a disk that becomes slow is noticed at once.
         """
         self._last = began = time.monotonic()
-        here = not self._pending and not self._careful and self._takes <= BRIEF
+        here = not self._remote and not self._pending and not self._careful and self._takes <= BRIEF
         try:
             return function(*args, **kwargs) if here else await self.when_idle(function, *args, **kwargs)
         finally:
@@ -78,5 +89,6 @@ class StoreWork:
                 self._dose = FEW
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
+        self._aside.shutdown()
         self._thread.shutdown()

@@ -42,7 +42,6 @@ class Takeover:
             entry = service.registry.get(uuid)
             if entry is not None:
                 entry.autostart_once = True
-        await service.in_store(service.store.register_host, self._service.machines.host)
         records = await service.in_store(service.store.get_machines, self._service.machines.host)
         for claim in await service.in_store(service.store.claims_held_by, self._service.machines.host):
             self._service.machines.claims[claim.uuid] = claim

@@ -44,15 +44,17 @@ def recent(connection: Connection, uuid: str | None, limit: int) -> list[Action]
     wanted = select(action).order_by(action.c.id.desc()).limit(limit)
     if uuid is not None:
         wanted = wanted.where(action.c.uuid == uuid)
-    return [
-        Action(
-            verb=row.verb,
-            author=Author(row.author_user, row.author_client, row.author_command),
-            uuid=row.uuid,
-            name=row.name,
-            outcome=row.outcome,
-            detail=_from_json(row.detail),
-            at=clock.to_datetime(row.at),
-        )
-        for row in connection.execute(wanted)
-    ]
+    return [from_row(row) for row in connection.execute(wanted)]
+
+
+def from_row(row: Any) -> Action:
+    """Make an action of its row."""
+    return Action(
+        verb=row.verb,
+        author=Author(row.author_user, row.author_client, row.author_command),
+        uuid=row.uuid,
+        name=row.name,
+        outcome=row.outcome,
+        detail=_from_json(row.detail),
+        at=clock.to_datetime(row.at),
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 
 from domicile.store import tables
+from domicile.store.past import LIFE
 
 Index("domain_uuid", tables.domain.c.uuid, unique=True)
 Index(
@@ -44,6 +45,15 @@ Index("image_use_image", tables.image_use.c.image)
 Index("image_use_host", tables.image_use.c.host)
 Index("fact_kind_value", tables.fact.c.kind, tables.fact.c.value)
 Index("leaf_pair_path_number", tables.leaf_pair.c.path_id, tables.leaf_pair.c.number)
+Index("revision_domain_at", tables.revision.c.domain, tables.revision.c.at, tables.revision.c.n)
+Index(
+    "action_life",
+    tables.action.c.uuid,
+    tables.action.c.at,
+    tables.action.c.id,
+    sqlite_where=text(LIFE),
+    postgresql_where=text(LIFE),
+)
 Index("action_uuid", tables.action.c.uuid, tables.action.c.id)
 
 metadata = tables.metadata

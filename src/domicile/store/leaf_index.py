@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from domicile.base.errors import Conflict
 from domicile.store import bulk, document
@@ -38,6 +38,11 @@ _CAUGHT_UP = (
 _DROP = delete(leaf).where(leaf.c.pair == bindparam("pair_"), leaf.c.domain == bindparam("domain_"))
 
 
+_TURN = text("SELECT pg_advisory_xact_lock(:key)")
+# An arbitrary number: daemons that index one PostgreSQL wait for each other on it.
+_TURN_KEY = 0x444F4D4C
+
+
 class Changes(NamedTuple):
     """What brings the leaves of some domains up to date."""
 
@@ -47,6 +52,16 @@ class Changes(NamedTuple):
     pairs: dict[int, tuple[int, str]]
     added: list[tuple[int, int]]
     dropped: list[tuple[int, int]]
+
+
+def stale(connection: Connection) -> bool:
+    """Say whether any domain's leaves are behind."""
+    return connection.execute(_STALE, {"limit_": 1}).first() is not None
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until no other daemon indexes this PostgreSQL."""
+    connection.execute(_TURN, {"key": _TURN_KEY})
 
 
 def gather(connection: Connection, limit: int) -> Changes:

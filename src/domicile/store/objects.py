@@ -121,6 +121,11 @@ def active(connection: Connection, kind: str, host: str) -> list[ActiveObject]:
     ]
 
 
+def adopt(connection: Connection, host: str) -> None:
+    """Make what was active before hosts had names a host's own."""
+    connection.execute(update(active_object).where(active_object.c.host == "").values(host=host))
+
+
 def _facts(text: str) -> Mapping[str, Any]:
     return _from_json(text)
 

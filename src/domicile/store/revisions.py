@@ -63,12 +63,19 @@ def _moving(*more: str) -> bulk.Prepared:
 
 _MOVE_HEAD, _MOVE_HEAD_AND_SUMMARY, _UNDEFINE = _moving(), _moving("summary"), _moving("autostart")
 _REVISIONS = select(revision, domain.c.uuid.label("domain_uuid")).join_from(revision, domain)
-_HISTORY = _REVISIONS.where(revision.c.domain == bindparam("domain_")).order_by(revision.c.n)
+_HISTORY = _REVISIONS.where(revision.c.domain == bindparam("domain_"), revision.c.n >= bindparam("since_")).order_by(
+    revision.c.n
+)
 _ONE = _REVISIONS.where(revision.c.domain == bindparam("domain_"), revision.c.n == bindparam("n_"))
 _HEAD_DOCUMENT = (
     select(revision.c.document)
     .join_from(domain, revision, (revision.c.domain == domain.c.id) & (revision.c.n == domain.c.head))
     .where(domain.c.uuid == bindparam("uuid_"), _LIVE)
+)
+_HEAD_DOCUMENTS = (
+    select(domain.c.uuid, domain.c.head, revision.c.document)
+    .join_from(domain, revision, (revision.c.domain == domain.c.id) & (revision.c.n == domain.c.head))
+    .where(_LIVE)
 )
 _HEADS = select(domain.c.uuid, domain.c.name, domain.c.head, domain.c.autostart, domain.c.summary).where(_LIVE)
 
@@ -141,7 +148,7 @@ def undelete(connection: Connection, key: str, author: Author, why: str) -> Revi
         .order_by(revision.c.n.desc())
         .limit(1)
     )
-    old = _revision(connection.execute(last).one())
+    old = from_row(connection.execute(last).one())
     made = replace(
         old,
         n=row.head + 1,
@@ -156,10 +163,10 @@ def undelete(connection: Connection, key: str, author: Author, why: str) -> Revi
     return made
 
 
-def history(connection: Connection, key: str) -> list[Revision]:
-    """Return all revisions, the first one first, of a defined or undefined domain. Raises: NotFound."""
+def history(connection: Connection, key: str, since: int = 0) -> list[Revision]:
+    """Return all revisions from `since` on, the first one first, of a defined or undefined domain. Raises: NotFound."""
     row = any_row(connection, key)
-    return [_revision(found) for found in connection.execute(_HISTORY, {"domain_": row.id})]
+    return [from_row(found) for found in connection.execute(_HISTORY, {"domain_": row.id, "since_": since})]
 
 
 def one(connection: Connection, key: str, n: int) -> Revision:
@@ -168,7 +175,7 @@ def one(connection: Connection, key: str, n: int) -> Revision:
     found = connection.execute(_ONE, {"domain_": row.id, "n_": n}).first()
     if found is None:
         raise NotFound(f"the domain '{row.name}' ({row.uuid}) has no revision {n} (accepted: 1 to {row.head})")
-    return _revision(found)
+    return from_row(found)
 
 
 def heads(connection: Connection) -> list[Head]:
@@ -188,6 +195,11 @@ def head_document(connection: Connection, uuid: str) -> bytes:
     if packed is None:
         raise NotFound(f"no domain has the uuid {uuid}")
     return bytes(packed)
+
+
+def head_documents(connection: Connection) -> list[tuple[str, int, str]]:
+    """Return (uuid, n, completed text) of every defined domain."""
+    return [(uuid, n, document.completed(bytes(packed))) for uuid, n, packed in connection.execute(_HEAD_DOCUMENTS)]
 
 
 def set_autostart(connection: Connection, key: str, on: bool) -> None:
@@ -285,7 +297,8 @@ def _append(connection: bulk.Target, domain_id: int, made: Revision) -> None:
     )
 
 
-def _revision(row: Any) -> Revision:
+def from_row(row: Any) -> Revision:
+    """Make a revision of a row that has its domain's uuid as `domain_uuid`."""
     return Revision(
         uuid=row.domain_uuid,
         name=row.name,

@@ -11,7 +11,9 @@ from domicile.base.errors import HostFailure
 from domicile.store.engine import Database
 
 # The newest file in migrations/versions (a test holds both to be equal).
-VERSION = "0004"
+VERSION = "0006"
+# Seconds an upgrade may take.
+_LONG = 3600.0
 # An arbitrary number: daemons that upgrade one PostgreSQL at once wait for each other on it.
 _UPGRADE_LOCK = 0x444F4D49
 
@@ -24,11 +26,12 @@ def ensure(database: Database) -> None:
     with database.read() as connection:
         if _version(connection, database.dialect) == VERSION:
             return
-    with database.write() as connection:
+    with database.write(_LONG) as connection:
         if database.dialect == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
         if _version(connection, database.dialect) != VERSION:
             _upgrade(connection)
+    database.renew()
 
 
 def _version(connection: Connection, dialect: str) -> str | None:

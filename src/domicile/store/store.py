@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self
 
 from domicile.store import (
@@ -17,6 +18,7 @@ from domicile.store import (
     leaf_index,
     machines,
     objects,
+    past,
     projections,
     revisions,
     schema,
@@ -24,9 +26,10 @@ from domicile.store import (
 )
 from domicile.store import facts as fact_index
 from domicile.store.engine import Database
+from domicile.store.object_store import StoredObjects
+from domicile.store.reach import Reach
 from domicile.store.values import (
     Action,
-    ActiveObject,
     Author,
     Claim,
     Draft,
@@ -36,7 +39,7 @@ from domicile.store.values import (
     Kind,
     MachineRecord,
     Match,
-    ObjectHead,
+    Moment,
     Op,
     Revision,
     SnapshotRow,
@@ -44,19 +47,22 @@ from domicile.store.values import (
 
 # How many changed domains one transaction indexes: many share pages, and the writer is held for some 0.1 s.
 _LEAF_BATCH = 200
+# Seconds that work over the whole database may take.
+_LONG = 3600.0
 
 
-class Store:
+class Store(StoredObjects):
     """All that Domicile knows of its domains. Every method may raise HostFailure where the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.host = ""  # whose active objects are meant where no host is named
         self._indexing = threading.Lock()
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, password: str | None = None) -> Self:
         """Open a database, made or upgraded where needed: ``sqlite:////absolute/path`` or ``postgresql://…``."""
-        database = Database(url)
+        database = Database(url, password)
         try:
             schema.ensure(database)
         except BaseException:
@@ -67,6 +73,27 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
+
+    # The way to the database.
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is a server, which may go away and which every call has to travel to."""
+        return self._database.remote
+
+    @property
+    def place(self) -> str:
+        """Name the database for people, without its password."""
+        return self._database.place
+
+    @property
+    def reach(self) -> Reach:
+        """Whether the database answers."""
+        return self._database.reach
+
+    def ping(self) -> None:
+        """Ask whether it answers, also where it did not before. Raises: Unreachable."""
+        self._database.ping()
 
     # Definitions.
 
@@ -115,15 +142,25 @@ class Store:
         with self._database.read() as connection:
             return revisions.head(connection, key)
 
-    def history(self, key: str) -> list[Revision]:
-        """Return all revisions of a domain, defined or not, the first one first. Raises: NotFound."""
+    def history(self, key: str, since: int = 0) -> list[Revision]:
+        """Return all revisions of a domain from `since` on, defined or not, the first one first. Raises: NotFound."""
         with self._database.read() as connection:
-            return revisions.history(connection, key)
+            return revisions.history(connection, key, since)
+
+    def at(self, moment: datetime, uuid: str | None = None) -> list[Moment]:
+        """Say what was defined and what ran at a moment, of all domains or of one."""
+        with self._database.read() as connection:
+            return past.at(connection, moment, uuid)
 
     def revision(self, key: str, n: int) -> Revision:
         """Return one revision of a domain, defined or not. Raises: NotFound."""
         with self._database.read() as connection:
             return revisions.one(connection, key, n)
+
+    def documents(self) -> list[tuple[str, int, str]]:
+        """Return the completed documents of all defined domains, each with its uuid and revision."""
+        with self._database.read(_LONG) as connection:
+            return revisions.head_documents(connection)
 
     def completed_text(self, uuid: str) -> str:
         """Return the completed document of a defined domain. Raises: NotFound."""
@@ -157,18 +194,35 @@ class Store:
         done = 0
         with self._indexing:
             while limit is None or done < limit:
-                with self._database.read() as connection:
-                    changes = leaf_index.gather(connection, min(_LEAF_BATCH, (limit or done + _LEAF_BATCH) - done))
-                if not changes.moved:
+                batch = min(_LEAF_BATCH, (limit or done + _LEAF_BATCH) - done)
+                moved = self._index_together(batch) if self.remote else self._index(batch)
+                if not moved:
                     break
-                with self._database.write() as connection:
-                    leaf_index.apply(connection, changes)
-                done += len(changes.moved)
+                done += moved
         return done
+
+    def _index(self, batch: int) -> int:
+        with self._database.read() as connection:
+            changes = leaf_index.gather(connection, batch)
+        if changes.moved:
+            with self._database.write() as connection:
+                leaf_index.apply(connection, changes)
+        return len(changes.moved)
+
+    def _index_together(self, batch: int) -> int:
+        """Index where other daemons do so, too: one after another."""
+        with self._database.read() as connection:
+            if not leaf_index.stale(connection):
+                return 0
+        with self._database.write(_LONG) as connection:
+            leaf_index.take_turn(connection)
+            changes = leaf_index.gather(connection, batch)
+            leaf_index.apply(connection, changes)
+        return len(changes.moved)
 
     def rebuild_projections(self, reader: Callable[[str], tuple[Mapping[str, Any], Sequence[Fact]]]) -> int:
         """Make summaries, facts and leaves anew; `reader` gives summary and facts of a completed document."""
-        with self._database.write() as connection:
+        with self._database.write(_LONG) as connection:
             rebuilt = projections.rebuild(connection, reader)
         self.catch_up()
         return rebuilt
@@ -192,65 +246,12 @@ class Store:
         with self._database.read() as connection:
             return machines.everyone(connection, host)
 
-    def drop_machine(self, uuid: str, host: str | None = None) -> None:
-        """Forget a machine that no longer runs; where a host is named, only its own."""
+    def drop_machine(self, uuid: str, host: str | None = None, ended: Action | None = None) -> None:
+        """Forget a machine that no longer runs; where a host is named, only its own. How it `ended` goes into the log."""
         with self._database.write() as connection:
             machines.drop(connection, uuid, host)
-
-    # Networks, storage pools, secrets, filters: `kind` is libvirt's element name.
-
-    def define_object(
-        self, kind: str, uuid: str, name: str, authored: str, completed: str, author: Author, why: str = ""
-    ) -> Revision:
-        """Store a definition as its object's next revision. Raises: Conflict where name or uuid are another's."""
-        with self._database.write() as connection:
-            return objects.define(connection, kind, uuid, name, authored, completed, author, why)
-
-    def define_objects(self, kind: str, rows: Sequence[tuple[str, str, str, str]], author: Author) -> None:
-        """Store several definitions at once, each as uuid, name, the author's text and the completed one. Raises: Conflict."""
-        with self._database.write() as connection:
-            for uuid, name, authored, completed in rows:
-                objects.define(connection, kind, uuid, name, authored, completed, author, "")
-
-    def has_objects(self, kind: str) -> bool:
-        """Say whether anything of a kind was ever defined."""
-        with self._database.read() as connection:
-            return objects.ever(connection, kind)
-
-    def undefine_object(self, kind: str, uuid: str, author: Author, why: str = "") -> Revision:
-        """Take a definition out of service; its history stays. Raises: NotFound."""
-        with self._database.write() as connection:
-            return objects.undefine(connection, kind, uuid, author, why)
-
-    def set_object_autostart(self, kind: str, uuid: str, on: bool) -> None:
-        """Say whether the daemon makes it active by itself. Raises: NotFound."""
-        with self._database.write() as connection:
-            objects.set_autostart(connection, kind, uuid, on)
-
-    def objects(self, kind: str) -> list[ObjectHead]:
-        """Return all defined objects of a kind."""
-        with self._database.read() as connection:
-            return objects.heads(connection, kind)
-
-    def object_history(self, kind: str, key: str) -> list[Revision]:
-        """Return all revisions of an object, by uuid or name, the first one first. Raises: NotFound."""
-        with self._database.read() as connection:
-            return objects.history(connection, kind, key)
-
-    def put_active(self, active: ActiveObject) -> None:
-        """Keep what a later daemon must know of an active object."""
-        with self._database.write() as connection:
-            objects.put_active(connection, active)
-
-    def drop_active(self, kind: str, uuid: str, host: str = "") -> None:
-        """Forget that an object is active on a host."""
-        with self._database.write() as connection:
-            objects.drop_active(connection, kind, uuid, host)
-
-    def active_objects(self, kind: str, host: str = "") -> list[ActiveObject]:
-        """Return what was active on a host."""
-        with self._database.read() as connection:
-            return objects.active(connection, kind, host)
+            if ended is not None:
+                actions.log(connection, [ended])
 
     # Snapshots and checkpoints: `kind` is the root element of their documents.
 
@@ -284,9 +285,11 @@ class Store:
     # Claims.
 
     def register_host(self, name: str) -> None:
-        """Make a host known, before its first claim."""
+        """Make a host known, before its first claim; what was active before hosts had names becomes its own."""
         with self._database.write() as connection:
             claims.register_host(connection, name)
+            objects.adopt(connection, name)
+        self.host = name
 
     def claim(self, uuid: str, host: str, uses: Sequence[ImageUse] = ()) -> Claim:
         """Take the right to run a domain, and its images. Raises: Conflict where it is held, ImageInUse where one is."""

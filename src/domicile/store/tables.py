@@ -116,6 +116,15 @@ machine = Table(
     Column("observed_at", BigInteger, nullable=False),
 )
 
+# The last transaction of each connection to a PostgreSQL, by which its outcome is known when the answer was lost.
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 host = Table(
     "host",
     metadata,

@@ -180,6 +180,19 @@ class Action:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A domain as it was at a moment: the revision that was defined (None for none), and since when it ran, if it did.
+
+    `started` is the action that started it: by whom, of which revision, on which host.
+    """
+
+    uuid: str
+    name: str
+    revision: Revision | None = None
+    started: Action | None = None
+
+
 class Claim(NamedTuple):
     """The right of one host to run a domain; `generation` grows with every change of hands."""
 

@@ -52,7 +52,7 @@ def test_what_is_said_is_known_and_given_its_fields() -> None:
 
 
 def test_nothing_stands_there_unsaid() -> None:
-    source = "\n".join(module.read_text() for module in MODULES if module.name != "words.py")
+    source = "\n".join(module.read_text() for module in MODULES if not module.name.startswith("words"))
     made = (
         "state_",
         "pool_",

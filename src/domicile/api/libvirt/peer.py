@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import grp
 import pwd
+import re
 import socket
 import struct
 from dataclasses import dataclass, replace
@@ -53,12 +54,32 @@ class Peer:
     @cached_property
     def program(self) -> str:
         """The program's name, empty once the process is gone; for a distant one its address."""
-        if self.pid < 0:
-            return self.address
-        try:
-            return Path(f"/proc/{self.pid}/comm").read_text(errors="replace").strip()
-        except OSError:
-            return ""
+        return self.address if self.pid < 0 else program_of(Path(f"/proc/{self.pid}"))
+
+
+#: Programs that are known by what they run.
+_RUNNERS = re.compile(r"(python|perl|ruby|node|bash|sh|dash)[0-9.]*\Z")
+#: The kernel cuts a process's name here.
+_SHORT = 15
+
+
+def program_of(process: Path) -> str:
+    """Name the program of a process by its directory in /proc: a script by its own name, a long name whole.
+
+    Of its arguments nothing else is looked at: there may be passwords among them.
+    """
+    try:
+        name = (process / "comm").read_text(errors="replace").strip()
+        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return ""
+    program = words[0].rpartition("/")[2].removeprefix("-")
+    script = next((word for word in words[1:] if not word.startswith("-")), "")
+    called = script.rpartition("/")[2]
+    runs = _RUNNERS.match(program) is not None and words[1] not in ("-c", "-m", "-e")
+    if runs and called and (_RUNNERS.match(name) or called.startswith(name)):
+        return called
+    return program if len(name) == _SHORT and program.startswith(name) else name
 
 
 def peer_of(sock: socket.socket | None) -> Peer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from domicile.rpc.calls.programs import domicile
-from domicile.rpc.layout import Limit, u32, u64
+from domicile.rpc.layout import Limit, i64, u32, u64
 from domicile.rpc.types import Cookie, Params64
 
 Json = Annotated[bytes, Limit(16_777_216)]
@@ -82,6 +82,18 @@ def import_domain(xml: str, origin: str, autostart: u32) -> Json: ...
 
 @domicile.call(17, "connect:read")
 def log(domain: str | None, limit: u32) -> Json: ...
+
+
+@domicile.call(100, "domain:read")
+def blame(domain: str, path: str | None) -> Json: ...
+
+
+@domicile.call(101, "connect:search_domains")
+def at(domain: str | None, micros: i64) -> Json: ...
+
+
+@domicile.call(120, "connect:getattr")
+def database() -> Json: ...
 
 
 @domicile.call(160, "domain:migrate")
