@@ -389,6 +389,8 @@ class Arena:
                 raise Failure(f"not settled: source {now[0]}, target {now[1]}, {alive} QEMUs")
             before = now
             time.sleep(0.2)
+        for host, state in zip((source, target), now, strict=True):
+            self._nothing_left(host, 1 if state == "running" else 0)
         found.ended = "target" if now[1] == "running" else "source" if now[0] == "running" else "crashed"
         self._check_claims(source, target, now)
         if not running:
@@ -401,6 +403,11 @@ class Arena:
             raise Failure("two machines spoke: " + "; ".join(problems[:5]))
         if counted(self.disk) + 1 < self.spoken.last():
             raise Failure(f"the disk counts {counted(self.disk)}, the guest said {self.spoken.last()}")
+
+    def _nothing_left(self, host: Host, machines: int) -> None:
+        """Demand that machines that are over have left no record."""
+        place = host.root / "run/machine"
+        wait("the records of what is over to go", lambda: len(list(place.glob("*.json"))) == machines, 10)
 
     def _claimable(self, host: Host) -> bool:
         return host.state() in ("shut off", "crashed")

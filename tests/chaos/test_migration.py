@@ -47,6 +47,32 @@ def test_one_machine_runs_whatever_dies(arena) -> None:
     assert done and all(one.ended in ("source", "target", "crashed") for one in done)
 
 
+def test_the_claim_moves_with_the_machine(arena) -> None:
+    postgres = _load("postgres")
+    if postgres.binaries() is None:
+        pytest.skip("no PostgreSQL server is installed (package postgresql)")
+    pytest.importorskip("psycopg", reason="psycopg is not installed (domicile[postgresql])")
+    server = postgres.Postgres()
+    try:
+        field = arena.Arena((server.url, server.stop, server.start))
+        try:
+            one, two = field.hosts
+            words = ("migrate", "--live", "--unsafe", "--persistent", "--undefinesource", "--p2p", arena.NAME, two.far_uri)
+            one.virsh(*words, "--migrateuri", "tcp://127.0.0.1")
+            assert (one.state(), two.state()) == ("shut off", "running")
+            assert field._claim(one) == two.identity()
+            refused = one.virsh("start", arena.NAME, check=False)
+            assert refused.returncode and "holds the domain" in refused.stderr
+            two.virsh("destroy", arena.NAME)
+            assert field._claim(one) is None
+            one.virsh("start", arena.NAME)
+            assert field._claim(two) == one.identity() and not field.spoken.judge()
+        finally:
+            field.close()
+    finally:
+        server.close()
+
+
 def test_one_machine_runs_where_hosts_share_a_database(arena) -> None:
     postgres = _load("postgres")
     if postgres.binaries() is None:

@@ -42,7 +42,7 @@ class _Ended:
     """The process is gone."""
 
 
-class _Lost:
+class Lost:
     """The monitor's connection is gone."""
 
 
@@ -51,7 +51,7 @@ class _Found:
     status: str
 
 
-Message = Event | _Ended | _Lost | _Found | Callable[[], None]
+Message = Event | _Ended | Lost | _Found | Callable[[], None]
 
 
 class Actor:
@@ -234,7 +234,7 @@ class Actor:
                     hearer.put_nowait(message)
             case _Found(status):
                 self._apply(lifecycle.found(self._condition, self._record.policy, status))
-            case _Lost():
+            case Lost():
                 self._child("reconnect", self._reconnect())
             case _Ended():
                 pass
@@ -322,7 +322,7 @@ class Actor:
 
     def _on_lost(self) -> None:
         self._monitor_over.set()
-        self._mailbox.put_nowait(_Lost())
+        self._mailbox.put_nowait(Lost())
 
     def adopt(self, monitor: Monitor | None) -> None:
         """Take a connected monitor into use; None says that connecting failed."""
@@ -380,13 +380,10 @@ class Actor:
         await self._settled()
 
     def note(self, **facts: Any) -> None:
-        """Change what a later daemon must know, and leave it beside the machine's directory at once."""
+        """Change what a later daemon must know, and leave it beside the machine's directory at once, unless it is over."""
         self._record = replace(self._record, **facts)
-        self.record().write()
-
-    def keep_trying(self) -> None:
-        """Go on connecting in the background."""
-        self._mailbox.put_nowait(_Lost())
+        if not self._gone.is_set():
+            self.record().write()
 
     async def _reconnect(self) -> None:
         """Connect again and again, ever more patiently; a monitor is mostly lost because its process is ending."""

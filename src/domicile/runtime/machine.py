@@ -15,7 +15,7 @@ from typing import Any
 from domicile.base.errors import DeadlineExceeded, OutcomeUnknown, WrongState
 from domicile.qemu.monitor import DEADLINE, Event
 from domicile.runtime import lifecycle
-from domicile.runtime.actor import Actor
+from domicile.runtime.actor import Actor, Lost
 from domicile.runtime.event import Listener, MachineEvent
 from domicile.runtime.job import Job, Operation
 from domicile.runtime.save import settle
@@ -204,6 +204,10 @@ class Machine(Actor):
                 self, "job", data={**job.amounts(), **job.outcome}, event=int(job.operation), detail=job.elapsed_ms
             )
         )
+
+    def keep_trying(self) -> None:
+        """Go on connecting in the background."""
+        self._mailbox.put_nowait(Lost())
 
     async def wait(self) -> None:
         """Wait until the machine is over."""
