@@ -196,6 +196,46 @@ def test_connections_killed_under_load_do_no_harm(placed: Placed, guest: Any) ->
     assert len(numbers) == done + 2
 
 
+def test_a_daemon_moves_from_sqlite_and_back_with_its_machine_running(
+    own_postgres: Postgres, password_file: Path, idle_daemon: Any, guest: Any
+) -> None:
+    daemon = idle_daemon
+    daemon.start()
+    daemon.define(document(guest.boot_sector))
+    console = daemon.start_listening("vm")
+    console.expect(guest.boot_greeting)
+    (pid,) = daemon.guests()
+    for n in range(5):
+        daemon.virsh("desc", "vm", "--config", f"number {n}")
+    history = json.loads(daemon.cli("--json", "history", "vm").stdout)
+    daemon.cli("db", "backup", str(daemon.root / "saved.db"))
+    sqlite, address = daemon.root / "lib/domicile.db", own_postgres.over_tcp(own_postgres.fresh_url())
+    secret = password_file.with_name("secret")
+    secret.write_text(PASSWORD)
+    secret.chmod(0o600)
+    words = ("db", "migrate", str(sqlite), address, "--password-file", str(secret))
+    refused = daemon.cli(*words, check=False)
+    assert refused.returncode == 1
+    assert "stop it first" in refused.stderr
+    daemon.stop()
+    daemon.cli(*words)
+    daemon.start("--database", address, "--database-password-file", str(secret))
+    assert daemon.state("vm") == "running"
+    assert daemon.guests() == [pid]
+    assert json.loads(daemon.cli("--json", "history", "vm").stdout) == history
+    daemon.virsh("desc", "vm", "--config", "on PostgreSQL")
+    daemon.stop()
+    sqlite.rename(sqlite.with_name("old.db"))
+    daemon.cli("db", "migrate", address, str(sqlite), "--password-file", str(secret))
+    daemon.start()
+    assert daemon.state("vm") == "running"
+    assert "on PostgreSQL" in daemon.virsh("desc", "vm", "--config").stdout
+    console.send("P")
+    daemon.wait_state("vm", "shut off")
+    assert json.loads(daemon.cli("--json", "db", "check", str(daemon.root / "saved.db")).stdout)["faults"] == []
+    assert "数据库完好" in daemon.cli("--lang", "zh", "db", "check").stdout
+
+
 def test_a_password_among_the_arguments_is_refused(tmp_path: Path, programs: Path) -> None:
     words = [str(programs / "domiciled"), "--root", str(tmp_path / "r"), "--foreground"]
     done = subprocess.run(

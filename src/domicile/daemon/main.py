@@ -20,6 +20,7 @@ from domicile.base.errors import DomicileError
 from domicile.daemon import access, accounts, database
 from domicile.daemon import config as configuration
 from domicile.service.paths import Paths
+from domicile.service.place import without_password
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -122,7 +123,7 @@ def main(words: list[str] | None = None) -> None:
         if arguments.as_libvirt:
             config = replace(config, sockets=replace(config.sockets, as_libvirt=True))
         if arguments.database is not None:
-            config = replace(config, database=database.without_password(arguments.database))
+            config = replace(config, database=without_password(arguments.database))
         if arguments.database_password_file is not None:
             config = replace(config, database_password_file=str(arguments.database_password_file))
         if accounts.manage(arguments, access.users(config.sasl, paths)):

@@ -91,6 +91,15 @@ def leaves_of(completed: str) -> list[Leaf]:
     return walk.leaves()
 
 
+def parses(text: str) -> bool:
+    """Say whether a text is XML."""
+    try:
+        expat.ParserCreate().Parse(text.encode("utf-8", "surrogatepass"), True)
+    except expat.ExpatError:
+        return False
+    return True
+
+
 def number(value: str) -> float | None:
     """Return a value as a number where it is a decimal one."""
     return float(value) if _NUMBER.match(value) else None

@@ -34,6 +34,12 @@ def ensure(database: Database) -> None:
     database.renew()
 
 
+def version_of(database: Database) -> str | None:
+    """Say which version a database has; None where it is new."""
+    with database.read() as connection:
+        return _version(connection, database.dialect)
+
+
 def _version(connection: Connection, dialect: str) -> str | None:
     if dialect == "sqlite":
         found = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
