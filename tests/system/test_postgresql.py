@@ -253,3 +253,21 @@ def test_a_password_among_the_arguments_is_refused(tmp_path: Path, programs: Pat
     )  # fmt: skip
     assert done.returncode != 0
     assert "chmod 600" in done.stderr
+
+
+def test_questions_on_the_command_line(placed: Placed, guest: Any) -> None:
+    daemon = placed.daemon
+    for number, memory in enumerate((64, 128, 256)):
+        text = document(guest.boot_sector, f"vm{number}", uuid=UUID[:-1] + str(number))
+        daemon.define(text.replace("<memory unit='MiB'>64<", f"<memory unit='MiB'>{memory}<"))
+    found = daemon.cli("query", "memory >= 128MiB and not name = vm2", "--columns", "memory,devices.disk.target@dev")
+    assert [line.split() for line in found.stdout.splitlines()[1:]] == [["vm1", "off", "131072", "hda"]]
+    answer = json.loads(daemon.cli("--json", "query", "disk", "like", "%boot.img").stdout)
+    assert [one["name"] for one in answer] == ["vm0", "vm1", "vm2"]
+    daemon.virsh("setmaxmem", "vm0", "1G", "--config")
+    assert "vm0" in daemon.cli("query", "memory = 1GiB").stdout
+    assert len(json.loads(daemon.cli("--json", "query", "name = vm0", "--all-revisions").stdout)) == 2
+    assert daemon.cli("query", "memory = 3GiB", check=False).returncode == 1
+    refused = daemon.cli("query", "memory >> 3", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "at character 9 of the question" in refused.stderr

@@ -38,5 +38,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "db_h_rows": ("ROWS", "行数"),
     "db_h_digest": ("DIGEST", "摘要"),
     "db_whole": ("the database is whole", "数据库完好"),
+    "q_either": (
+        "--revision-at and --all-revisions exclude each other; one of them would be accepted",
+        "--revision-at 与 --all-revisions 不能同时使用；请只用其一",
+    ),
     "db_owed": ("{count} changes wait to be written down", "{count} 项更改等待写入"),
 }

@@ -54,6 +54,13 @@ Index(
     sqlite_where=text(LIFE),
     postgresql_where=text(LIFE),
 )
+Index("machine_host", tables.machine.c.host)
+Index(
+    "claim_host",
+    tables.claim.c.host,
+    sqlite_where=text("host IS NOT NULL"),
+    postgresql_where=text("host IS NOT NULL"),
+)
 Index("action_uuid", tables.action.c.uuid, tables.action.c.id)
 
 metadata = tables.metadata

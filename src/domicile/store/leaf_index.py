@@ -69,10 +69,10 @@ def gather(connection: Connection, limit: int) -> Changes:
     stale = connection.execute(_STALE, {"limit_": limit}).all()
     changes = Changes([(row.id, row.leaf_head, row.head) for row in stale], {}, {}, [], [])
     for domain_id, shown, head in changes.moved:
-        old = {_pair_id(*found) for found in _leaves(connection, domain_id, shown)}
+        old = {pair_number(*found) for found in _leaves(connection, domain_id, shown)}
         new = set()
         for found in _leaves(connection, domain_id, head):
-            pair_id = _pair_id(*found)
+            pair_id = pair_number(*found)
             new.add(pair_id)
             if pair_id not in old and pair_id not in changes.pairs:
                 path, value = found
@@ -134,7 +134,7 @@ def _matching_pairs(
     columns = select(leaf_pair.c.id, leaf_pair.c.path_id, leaf_pair.c.value)
     for ids in _chunks(paths):
         if op == "=" and limit is None:
-            wanted = [_pair_id(paths[path_id], value) for path_id in ids]
+            wanted = [pair_number(paths[path_id], value) for path_id in ids]
             candidates = columns.where(leaf_pair.c.id.in_(wanted))
         elif op == "=":
             candidates = columns.where(leaf_pair.c.path_id.in_(ids), leaf_pair.c.number == limit)
@@ -159,7 +159,8 @@ def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
 
 
 @lru_cache(maxsize=65_536)
-def _pair_id(path: str, value: str) -> int:
+def pair_number(path: str, value: str) -> int:
+    """Give the number of a path with a value."""
     return _hash(f"{path}\0{value}")
 
 

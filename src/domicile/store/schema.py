@@ -11,7 +11,7 @@ from domicile.base.errors import HostFailure
 from domicile.store.engine import Database
 
 # The newest file in migrations/versions (a test holds both to be equal).
-VERSION = "0006"
+VERSION = "0007"
 # Seconds an upgrade may take.
 _LONG = 3600.0
 # An arbitrary number: daemons that upgrade one PostgreSQL at once wait for each other on it.

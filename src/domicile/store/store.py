@@ -10,16 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
+from domicile.domain.question import Question
 from domicile.store import (
     actions,
     claims,
+    clock,
     document,
+    hosts,
     images,
     leaf_index,
     machines,
     objects,
     past,
     projections,
+    query,
     revisions,
     schema,
     snapshots,
@@ -27,6 +31,7 @@ from domicile.store import (
 from domicile.store import facts as fact_index
 from domicile.store.engine import Database
 from domicile.store.object_store import StoredObjects
+from domicile.store.query import Found
 from domicile.store.reach import Reach
 from domicile.store.values import (
     Action,
@@ -35,6 +40,7 @@ from domicile.store.values import (
     Draft,
     Fact,
     Head,
+    HostRow,
     ImageUse,
     Kind,
     MachineRecord,
@@ -189,6 +195,18 @@ class Store(StoredObjects):
         with self._database.read() as connection:
             return leaf_index.find(connection, path, op, value)
 
+    def query(self, question: Question, columns: list[str], limit: int = 0) -> list[Found]:
+        """Find the defined domains for which a question holds now, with the values at some paths. Raises: InvalidRequest."""
+        self.catch_up()
+        with self._database.read() as connection:
+            return query.find(connection, question, columns, limit)
+
+    def query_past(self, question: Question, columns: list[str], at: datetime | None, limit: int = 0) -> list[Found]:
+        """Find among what was defined at a moment, or among all revisions; reads them one after another. Raises: InvalidRequest."""
+        moment = None if at is None else clock.from_datetime(at)
+        with self._database.read(_LONG) as connection:
+            return list(query.find_past(connection, question, columns, moment, limit))
+
     def catch_up(self, limit: int | None = None) -> int:
         """Index the leaves of changed domains, all or `limit`; good to call when idle. Return how many there were."""
         done = 0
@@ -290,6 +308,16 @@ class Store(StoredObjects):
             claims.register_host(connection, name)
             objects.adopt(connection, name)
         self.host = name
+
+    def beat(self, name: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Note by the database's clock that a host is there, and what it is where that is given."""
+        with self._database.write() as connection:
+            hosts.beat(connection, name, facts)
+
+    def hosts(self) -> list[HostRow]:
+        """Return all hosts of the fleet."""
+        with self._database.read() as connection:
+            return hosts.everyone(connection)
 
     def claim(self, uuid: str, host: str, uses: Sequence[ImageUse] = ()) -> Claim:
         """Take the right to run a domain, and its images. Raises: Conflict where it is held, ImageInUse where one is."""

@@ -130,6 +130,9 @@ host = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("registered_at", BigInteger, nullable=False),
+    # By the database's clock. `facts` is JSON: what the host is called and has.
+    Column("seen_at", BigInteger, nullable=False, server_default="0"),
+    Column("facts", Text, nullable=False, server_default="{}"),
 )
 
 # The right to run a domain: `host` is NULL when nobody holds it; `generation` never goes back.

@@ -193,6 +193,14 @@ class Moment:
     started: Action | None = None
 
 
+class HostRow(NamedTuple):
+    """A host of the fleet: its identity, how many seconds ago it was last there, what it is and has."""
+
+    name: str
+    silent: float
+    facts: dict[str, Any]
+
+
 class Claim(NamedTuple):
     """The right of one host to run a domain; `generation` grows with every change of hands."""
 
