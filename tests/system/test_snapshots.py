@@ -135,10 +135,13 @@ def test_images_of_a_domain_that_is_off_come_back(vm: Any, folder: Path) -> None
     vm.virsh("snapshot-revert", "count", "two")
     assert holds(image, 2)
     vm.virsh("start", "count")
-    refused = vm.virsh("snapshot-revert", "count", "one", "--running", check=False)
-    assert refused.returncode and "revert requires force" in refused.stderr and vm.state("count") == "running"
+    vm.virsh("snapshot-revert", "count", "one", "--running")
+    assert reason(vm) == "running (booted)"
+    vm.virsh("managedsave", "count")
+    refused = vm.virsh("snapshot-revert", "count", "two", check=False)
+    assert refused.returncode and "revert requires force" in refused.stderr and reason(vm) == "shut off (saved)"
     vm.virsh("snapshot-revert", "count", "one", "--running", "--force")
-    assert vm.state("count") == "running"
+    assert reason(vm) == "running (booted)"
     vm.virsh("destroy", "count")
     assert holds(image, 1)
 

@@ -53,10 +53,11 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How a snapshot was asked for: of the disks alone, over layers that are there already."""
+    """How a snapshot was asked for: of the disks alone, over layers that are there already, while the guest runs."""
 
     disk_only: bool = False
     reuse: bool = False
+    live: bool = False
 
 
 def check_name(name: str, noun: str = "snapshot") -> None:
@@ -80,8 +81,11 @@ def settle(snapshot: DomainSnapshot, domain: Domain, wish: Wish, *, state: str, 
     snapshot.state = DISK_SNAPSHOT if active and wish.disk_only else state
     snapshot.cookie = snapshot.active = snapshot.domain = snapshot.inactiveDomain = None
     _memory(snapshot, wish, active=active)
-    default = "external" if wish.disk_only or snapshot.memory_in == "external" else "internal"
-    align(snapshot, domain, default)
+    if wish.live and snapshot.memory_in != "external":
+        words = "live snapshot creation is supported only during full system snapshots"
+        raise Unsupported(words, code=_OPERATION_UNSUPPORTED)
+    layered = wish.disk_only or snapshot.memory_in == "external"
+    align(snapshot, domain, "external" if layered else "internal", alike=not layered)
     _check(snapshot, domain, wish, active=active)
 
 
@@ -95,14 +99,16 @@ def _memory(snapshot: DomainSnapshot, wish: Wish, *, active: bool) -> None:
     if where == "external" and not given.file:
         raise BadSnapshot("external memory snapshots require a filename")
     if where != "no" and (not active or wish.disk_only):
-        raise Unsupported("memory state cannot be saved with offline or disk-only snapshot")
+        raise BadSnapshot("memory state cannot be saved with offline or disk-only snapshot")
     if given.file and not given.file.startswith("/"):
         raise BadSnapshot(f"memory snapshot file path ({given.file}) must be absolute")
     snapshot.memory = SnapshotMemory(snapshot=where, file=given.file)
 
 
-def align(snapshot: DomainSnapshot, domain: Domain, default: str) -> None:
+def align(snapshot: DomainSnapshot, domain: Domain, default: str, *, alike: bool = False) -> None:
     """Bring the disks into the domain's order, with those that were not named, and name the new layers' files.
+
+    Where all must be kept `alike`, another way than the default is refused.
 
     Raises: BadSnapshot, Unsupported
     """
@@ -118,6 +124,8 @@ def align(snapshot: DomainSnapshot, domain: Domain, default: str) -> None:
         if placed and given.snapshot != "external":
             place = (given.source.file or given.source.dev) if given.source is not None else ""
             raise BadSnapshot(f"file '{place}' for disk '{dev}' requires use of external snapshot mode")
+        if alike and given.snapshot not in (default, "no" if disk.readonly else default):
+            raise Unsupported(f"disk '{dev}' must use snapshot mode '{default}'")
         named[dev] = given
     found = [
         named.get(target(disk)) or SnapshotDisk(name=target(disk), snapshot=_unnamed(disk, default))

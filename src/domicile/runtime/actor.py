@@ -25,7 +25,7 @@ from domicile.qemu.monitor import DEADLINE, Event, Monitor
 from domicile.qemu.process import Process
 from domicile.runtime import lifecycle, record
 from domicile.runtime.event import Dumper, Listener, MachineEvent, no_dump
-from domicile.runtime.lifecycle import Condition, CoreDump, Note, Quit, Restart, Say, SayRebooted
+from domicile.runtime.lifecycle import Begins, Condition, CoreDump, Note, Quit, Restart, Say, SayRebooted
 from domicile.runtime.record import Record
 from domicile.runtime.states import Running, State
 
@@ -356,27 +356,26 @@ class Actor:
         ptys = {c["label"]: c["filename"].removeprefix("pty:") for c in listed if c["filename"].startswith("pty:")}
         self._record = replace(self._record, ptys=ptys)
 
-    async def come_up(self, *, paused: bool, deadline: float, restored: bool = False, reverted: bool = False) -> None:
+    async def come_up(self, *, paused: bool, deadline: float, begins: Begins = Begins.BOOTED) -> None:
         """Start the actor of a QEMU that has greeted and, unless it shall stay paused, let its CPUs go (on)."""
         if self._monitor is None:
             raise OutcomeUnknown(f"domain {self.name}: QEMU's monitor is out of reach")
         self._condition = replace(self._condition, run=Running.BOOTED)
         self.begin()
         commands = [self.learn(self._monitor, deadline)]
-        if restored:
-            by_start = bool(self._record.restored)
-            self._mailbox.put_nowait(
-                lambda: self._apply(lifecycle.restored(self._condition, paused=paused, started=by_start))
-            )
-            await self._settled()
-        if reverted:
-            self._mailbox.put_nowait(lambda: self._apply(lifecycle.reverted(self._condition, paused=paused)))
+        by_start = bool(self._record.restored)
+
+        def begun() -> None:
+            self._apply(lifecycle.begun(self._condition, begins, paused=paused, started=by_start))
+
+        if begins in (Begins.RESTORED, Begins.REVERTED):
+            self._mailbox.put_nowait(begun)
             await self._settled()
         if not paused:
             commands.append(self._monitor.execute("cont", None, deadline))
         await asyncio.gather(*commands)
-        if not restored and not reverted:
-            self._mailbox.put_nowait(lambda: self._apply(lifecycle.booted(self._condition, paused=paused)))
+        if begins not in (Begins.RESTORED, Begins.REVERTED):
+            self._mailbox.put_nowait(begun)
         await self._settled()
 
     def note(self, **facts: Any) -> None:

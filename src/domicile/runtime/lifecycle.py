@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Any
 
 from domicile.runtime.states import (
@@ -95,12 +96,31 @@ Effect = Say | SayRebooted | Quit | Restart | CoreDump | Note
 Outcome = tuple[Condition, tuple[Effect, ...]]
 
 
-def booted(now: Condition, *, paused: bool) -> Outcome:
-    """QEMU is up and, unless it shall stay paused, its CPUs run."""
-    said = Say(Kind.STARTED, Started.BOOTED)
+class Begins(Enum):
+    """How a machine's guest begins: it boots, perhaps from images that were brought back, or goes on from a state."""
+
+    BOOTED = auto()
+    BOOTED_REVERTED = auto()
+    RESTORED = auto()
+    REVERTED = auto()
+
+
+def begun(now: Condition, begins: Begins, *, paused: bool, started: bool) -> Outcome:
+    """QEMU is up, in one of these ways."""
+    if begins is Begins.RESTORED:
+        return restored(now, paused=paused, started=started)
+    if begins is Begins.REVERTED:
+        return reverted(now, paused=paused)
+    return booted(now, paused=paused, snapshot=begins is Begins.BOOTED_REVERTED)
+
+
+def booted(now: Condition, *, paused: bool, snapshot: bool = False) -> Outcome:
+    """QEMU is up and, unless it shall stay paused, its CPUs run; its images may be those of a `snapshot`."""
+    said = Say(Kind.STARTED, Started.FROM_SNAPSHOT if snapshot else Started.BOOTED)
     if paused:
         then = replace(now, run=Running.UNPAUSED)
-        return then.to(State.PAUSED, Paused.USER), (said, Say(Kind.SUSPENDED, Suspended.PAUSED))
+        detail = Suspended.FROM_SNAPSHOT if snapshot else Suspended.PAUSED
+        return then.to(State.PAUSED, Paused.USER), (said, Say(Kind.SUSPENDED, detail))
     return now.to(State.RUNNING, Running.BOOTED), (said,)
 
 

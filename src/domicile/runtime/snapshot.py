@@ -76,6 +76,8 @@ async def has(ask: Speaker, name: str, nodes: Sequence[str]) -> bool:
 
 async def save(ask: Speaker, name: str, nodes: Sequence[str], stall: float = STALL) -> None:
     """Save the machine's state into its images; it should stand still. Raises: QemuRefused, DeadlineExceeded."""
+    # Clients are told of its passes as of a migration's.
+    await ask("migrate-set-capabilities", {"capabilities": [{"capability": "events", "state": True}]})
     await run(
         ask, "snapshot-save", f"snapshot-save-{name}", {"tag": name, "vmstate": nodes[0], "devices": list(nodes)}, stall
     )

@@ -25,7 +25,7 @@ from domicile.qemu.launch import DEADLINE, Launched, greet, last_words, spawn
 from domicile.qemu.monitor import Monitor
 from domicile.runtime import guest_cpu, record, snapshot
 from domicile.runtime.event import Dumper, no_dump
-from domicile.runtime.lifecycle import Policy
+from domicile.runtime.lifecycle import Begins, Policy
 from domicile.runtime.machine import Listener, Machine
 from domicile.runtime.record import Arriving, Record
 from domicile.runtime.save import Speaker, read_state
@@ -47,7 +47,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class FromSnapshot:
-    """The internal snapshot a machine goes on from, and the names of the disks that were kept in it."""
+    """The internal snapshot a machine goes on from, and the names of the disks that were kept in it.
+
+    Without a name, only the images were brought back, and the guest boots.
+    """
 
     name: str
     disks: Sequence[str]
@@ -148,8 +151,9 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         if isinstance(spec.incoming, Incoming):
             await _restore(spec.incoming, monitor, launched)
         elif isinstance(spec.incoming, FromSnapshot):
-            nodes = await snapshot.tops(monitor.execute, spec.incoming.disks)
-            await snapshot.load(monitor.execute, spec.incoming.name, nodes)
+            if spec.incoming.name:
+                nodes = await snapshot.tops(monitor.execute, spec.incoming.disks)
+                await snapshot.load(monitor.execute, spec.incoming.name, nodes)
         elif spec.incoming is not None:
             await spec.incoming.listen(monitor.execute)
         machine.adopt(monitor)
@@ -174,8 +178,10 @@ async def _come_up(machine: Machine, spec: MachineSpec, deadline: float) -> None
         return
     if isinstance(spec.incoming, Incoming) and spec.incoming.image:
         machine.note(restored=spec.incoming.image)
-    reverted, restored = isinstance(spec.incoming, FromSnapshot), isinstance(spec.incoming, Incoming)
-    await machine.come_up(paused=spec.paused, deadline=deadline, restored=restored, reverted=reverted)
+    begins = Begins.RESTORED if isinstance(spec.incoming, Incoming) else Begins.BOOTED
+    if isinstance(spec.incoming, FromSnapshot):
+        begins = Begins.REVERTED if spec.incoming.name else Begins.BOOTED_REVERTED
+    await machine.come_up(paused=spec.paused, deadline=deadline, begins=begins)
 
 
 async def _restore(incoming: Incoming, monitor: Monitor, launched: Launched) -> None:

@@ -40,11 +40,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Manner(Wish):
-    """How a snapshot is made: the guest ends with it, its agent holds its file systems still, it runs on meanwhile."""
+    """How a snapshot is made: the guest ends with it, or its agent holds its file systems still."""
 
     halt: bool = False
     quiesce: bool = False
-    live: bool = False
 
 
 def kept(snapshot: DomainSnapshot, domain: Domain) -> list[tuple[str, str]]:

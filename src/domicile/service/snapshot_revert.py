@@ -48,7 +48,7 @@ async def revert(
 
     Raises:
         NotFound: there is no such snapshot.
-        Risky: the domain's definition then is not known, or its guest would be ended for an inactive one.
+        Risky: the domain's definition then is not known, or a state saved for the next start would not fit the disks.
         Unsupported: the snapshot has files of its own.
         DomicileError: it failed; where the guest was ended already, the domain is off.
     """
@@ -64,15 +64,14 @@ async def revert(
         if not force:
             if snapshot.domain is None:
                 raise Risky(f"snapshot '{name}' lacks domain '{entry.name}' rollback info")
-            if entry.active and not with_memory and running is not None:
-                raise Risky("must respawn guest to start inactive snapshot")
+            if entry.saved and not with_memory:
+                words = "removal of existing managed saved state strongly recommended to avoid corruption"
+                raise Risky(f"snapshot without memory state, {words}")
         if not with_memory and snapshot.state != "shutoff":
             raise InvalidRequest(
                 f"snapshot '{name}' is of state '{snapshot.state}'; running, paused and shutoff can be gone back to"
             )
         domain, stored = await _documents(service, entry, snapshot)
-        if reset_variables and (domain.os is None or domain.os.nvram is None):
-            raise WrongState("cannot reset the variables of a firmware that has none")
         await _look(snapshot, domain, name)
         await _go_back(service, entry, snapshot, domain, stored, author, running, reset_variables=reset_variables)
     service.machines.done("snapshot-revert", entry, author, snapshot=name)
@@ -110,12 +109,12 @@ async def _go_back(
         await apply(service, entry, snapshot, domain)
     if persistent:
         await _define(service, entry, stored, author)
-    if reset_variables:
+    if reset_variables and launching.variables(domain) is not None:
         await asyncio.to_thread(launching.reset_variables, domain)
     if with_memory or running is not None:
         paused = not running if running is not None else snapshot.state == "paused"
         kept = [dev for dev, _ in snapshot_making.kept(snapshot, domain)]
-        incoming = FromSnapshot(name, kept) if with_memory else None
+        incoming = FromSnapshot(name, kept) if with_memory else FromSnapshot("", ())
         try:
             if not persistent:
                 service.registry.add(entry)

@@ -66,10 +66,9 @@ def _listed(conn: Session[Service], entry: Entry, flags: int, call: str, name: s
         found = lineage.descendants(name) if flags & List.BEGIN else lineage.children(name)
     else:
         found = lineage.children("") if flags & List.BEGIN else lineage.descendants("")
-    both = List.LEAVES | List.NO_LEAVES
-    if flags & both and flags & both != both:
-        test = PLACE["leaves" if flags & List.LEAVES else "no_leaves"]
-        found = [moment for moment in found if test(lineage, moment)]
+    for flag, name_of in ((List.LEAVES, "leaves"), (List.NO_LEAVES, "no_leaves")):
+        if flags & flag:
+            found = [moment for moment in found if PLACE[name_of](lineage, moment)]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from domicile.api.libvirt.author import author
 from domicile.api.libvirt.flags import known
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 handlers: Registry[Service] = Registry()
 NO_DOMAIN_SNAPSHOT = 72
+
+
+class MissingFlag(InvalidRequest):
+    """A flag was given without another that it needs; clients get these words without others in front."""
+
+    opening: ClassVar[str] = ""
 
 
 class Create(IntFlag):
@@ -101,6 +107,8 @@ def _listed(conn: Session[Service], entry: Entry, flags: int, call: str, name: s
         found = lineage.descendants(name) if flags & List.BEGIN else lineage.children(name)
     else:
         found = lineage.children("") if flags & List.BEGIN else lineage.descendants("")
+    if flags & List.LEAVES and flags & List.NO_LEAVES:
+        return []  # what both ask of each one, none has
     for group in _GROUPS:
         tests = [test for flag, test in group if flags & flag]
         if tests and len(tests) < len(group):
@@ -119,8 +127,8 @@ async def create(conn: Session[Service], dom: Domain, xml: str, flags: int) -> S
     pairs = ((Create.REDEFINE, Create.LIVE), (Create.REDEFINE, Create.NO_METADATA), (Create.REDEFINE, Create.HALT))
     exclusive(flags, Create, "VIR_DOMAIN_SNAPSHOT_CREATE", *pairs)
     if flags & Create.QUIESCE and not flags & Create.DISK_ONLY:
-        raise InvalidRequest(
-            "Flag 'VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE' is required by flag 'VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY'"
+        raise MissingFlag(
+            "Flag 'VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY' is required by flag 'VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE'"
         )
     entry, who = entry_of(conn, dom), author(conn, "snapshot-create")
     strict, disk_only = bool(flags & Create.VALIDATE), bool(flags & Create.DISK_ONLY)
@@ -131,8 +139,8 @@ async def create(conn: Session[Service], dom: Domain, xml: str, flags: int) -> S
         )
         return _reference(entry, name)
     manner = Manner(
-        disk_only, bool(flags & Create.REUSE_EXT), bool(flags & Create.HALT), bool(flags & Create.QUIESCE),
-        bool(flags & Create.LIVE),
+        disk_only, bool(flags & Create.REUSE_EXT), bool(flags & Create.LIVE), bool(flags & Create.HALT),
+        bool(flags & Create.QUIESCE),
     )  # fmt: skip
     metadata = not flags & Create.NO_METADATA
     return _reference(
