@@ -456,3 +456,53 @@ def test_pulling_the_plug_meanwhile(pair: Pair, guest: Guest, at: str) -> None:
     wait_until(
         "nothing to be left", lambda: len(pair.one.guests()) + len(pair.two.guests()) == (0 if at == "source" else 1)
     )
+
+
+FULL = """<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+  <serial type='pty'/><console type='pty'/><controller type='usb' model='qemu-xhci' ports='15'/><input type='tablet' bus='usb'/>
+  <graphics type='vnc' port='-1'/><video><model type='virtio'/></video><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+  <memballoon model='virtio'/><watchdog model='itco'/><sound model='ich9'/>
+  <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"""
+
+
+def test_a_machine_with_all_that_is_usual_and_devices_that_came_later(pair: Pair) -> None:
+    start(
+        pair,
+        FULL + "<controller type='pci' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 14,
+    )
+    second = pair.place / "second.qcow2"
+    run(["qemu-img", "create", "-q", "-f", "qcow2", str(second), "8M"], 30, True)
+    second.chmod(0o666)
+    card = pair.place / "card.xml"
+    card.write_text("<interface type='user'><mac address='52:54:00:6d:69:68'/><model type='virtio'/></interface>")
+    pair.one.virsh("detach-interface", "mover", "user", "--mac", "52:54:00:6d:69:67", "--live", check=False)
+    pair.one.virsh("attach-device", "mover", str(card), "--live")
+    pair.one.virsh("attach-disk", "mover", str(second), "vdb", "--driver", "qemu", "--subdriver", "qcow2", "--live")
+    before = names(pair.one)
+    pair.migrate("--unsafe")
+    assert names(pair.two) == before
+    pair.two.virsh("detach-disk", "mover", "vdb", "--live", check=False)
+    pair.migrate("--unsafe", "--p2p", back=True)
+    assert pair.state(pair.one) == "running (migrated)"
+    display = pair.one.virsh("domdisplay", "mover").stdout.strip()
+    assert display.startswith("vnc://")
+    pair.one.restart()
+    assert pair.state(pair.one).startswith("running")
+
+
+def names(daemon: Daemon) -> list[str]:
+    """List the names and PCI places of a running machine's devices."""
+    text = daemon.virsh("dumpxml", "mover").stdout
+    return sorted(line.strip() for line in text.splitlines() if "<alias " in line or "<address type='pci'" in line)
+
+
+def test_daemons_that_are_reached_through_tcp(pair: Pair) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (pair.two.root / "domicile.toml").write_text(f'[tcp]\nlisten = "127.0.0.1"\nport = {port}\nauth = "none"\n')
+    pair.two.restart()
+    start(pair, transient=True)
+    uri = f"qemu+tcp://127.0.0.1:{port}/system"
+    pair.one.virsh("migrate", "--live", "--unsafe", "--p2p", "mover", uri, *WAY, deadline=90)
+    assert pair.state(pair.two) == "running (migrated)"
