@@ -39,7 +39,7 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("LIBVIRT
     "LC_ALL": "C.UTF-8"
 }
 BLOWS = (
-    "source daemon", "target daemon", "source qemu", "target qemu", "client", "link", "stream", "both daemons", "nothing",
+    "source daemon", "target daemon", "source qemu", "target qemu", "client", "link", "stream", "both daemons", "source stop", "target stop", "nothing",
 )  # fmt: skip
 _HIDE = 'mount -t tmpfs none "$1" && shift && exec "$@"'
 
@@ -159,6 +159,12 @@ class Host:
         if self.process is not None:
             self.process.kill()
             self.process.wait(30)
+
+    def stop(self) -> None:
+        """End it politely, as for an upgrade."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(60)
 
     def output(self) -> str:
         return (self.root / "output").read_text(errors="replace")[-5000:]
@@ -338,6 +344,10 @@ class Arena:
                 source.kill()
             case "target daemon":
                 target.kill()
+            case "source stop":
+                source.stop()
+            case "target stop":
+                target.stop()
             case "both daemons":
                 source.kill()
                 target.kill()

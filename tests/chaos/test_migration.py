@@ -57,7 +57,16 @@ def test_the_claim_moves_with_the_machine(arena) -> None:
         field = arena.Arena((server.url, server.stop, server.start))
         try:
             one, two = field.hosts
-            words = ("migrate", "--live", "--unsafe", "--persistent", "--undefinesource", "--p2p", arena.NAME, two.far_uri)
+            words = (
+                "migrate",
+                "--live",
+                "--unsafe",
+                "--persistent",
+                "--undefinesource",
+                "--p2p",
+                arena.NAME,
+                two.far_uri,
+            )
             one.virsh(*words, "--migrateuri", "tcp://127.0.0.1")
             assert (one.state(), two.state()) == ("shut off", "running")
             assert field._claim(one) == two.identity()
