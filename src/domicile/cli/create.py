@@ -120,7 +120,7 @@ def _tell(text: str, done: dict[str, Any], wishes: list[dict[str, Any]], start: 
     screen.out(screen.paint(say("cr_yours"), "bold"))
     for line in text.splitlines():
         screen.out(f"  {screen.paint(line, 'green')}")
-    generated = [entry for entry in done["report"] if entry["kind"] != "ignored"]
+    generated = [entry for entry in done["report"] if entry["kind"] not in ("ignored", "duplicate")]
     if generated:
         screen.out(screen.paint(say("cr_generated"), "bold"))
         screen.table(

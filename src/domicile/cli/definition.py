@@ -13,38 +13,67 @@ from domicile.rpc.client import Client
 #: virDomainXMLFlags. Source: libvirt-domain.h.
 _SECURE, _INACTIVE = 1, 2
 _KEEP_NVRAM = 8
+#: How many places one line names.
+_SHOWN = 6
 
 
-@command("define", document(), Option(["--strict"], is_flag=True), Option(["--why"], metavar="TEXT"))
-def define_(file: str, strict: bool, why: str | None) -> None:
+@command(
+    "define",
+    document(),
+    Option(["--strict"], is_flag=True),
+    Option(["--keep/--fresh"], default=None),
+    Option(["--report"], is_flag=True),
+    Option(["--why"], metavar="TEXT"),
+)
+def define_(file: str, strict: bool, keep: bool | None, report: bool, why: str | None) -> None:
     """Store a definition."""
     text = read_document(file)
     with connection.connect(state()) as client:
-        done = define(client, text, strict=strict, why=why)
-    tell(done)
+        done = define(client, text, strict=strict, why=why, keep=keep)
+    tell(done, report=report)
 
 
-def define(client: Client, text: str, *, strict: bool = False, why: str | None = None, head: int = 0) -> dict[str, Any]:
-    """Store a definition and give the daemon's answer. Raises: InvalidDocument, Conflict."""
-    done: dict[str, Any] = connection.ask_of(client, calls.define_report, text, int(strict), why, head)
+def define(
+    client: Client, text: str, *, strict: bool = False, why: str | None = None, head: int = 0, keep: bool | None = None
+) -> dict[str, Any]:
+    """Store a definition and give the daemon's answer; what it leaves open is kept or given out anew, as configured for None.
+
+    Raises: InvalidDocument, Conflict.
+    """
+    keeping = 0 if keep is None else 1 if keep else 2
+    done: dict[str, Any] = connection.ask_of(client, calls.define_keeping, text, int(strict), why, head, keeping)
     done["state"] = connection.word(done["state"])
     return done
 
 
-def tell(done: dict[str, Any]) -> None:
-    """Say what defining did."""
+def tell(done: dict[str, Any], *, report: bool = False) -> None:
+    """Say what defining did; with a `report` each value that was filled in, and why."""
     if state().json:
         screen.json(done)
         return
     screen.out(say("defined" if done["created"] else "redefined", name=done["name"], revision=done["revision"]))
-    for entry in done["report"]:
-        if entry["kind"] == "ignored":
-            screen.out("  " + screen.paint(say("ignored", path=entry["path"], words=pick(entry)), "yellow"))
-    filled = sum(entry["kind"] != "ignored" for entry in done["report"])
-    if filled:
-        screen.out(screen.paint("  " + say("generated_count", count=filled, name=done["name"]), "dim"))
+    entries(done["name"], done["report"], whole=report)
     if done["id"] >= 0 and done["pending"]:
         screen.out("  " + say("at_next_start"))
+
+
+def entries(name: str, found: list[dict[str, Any]], *, whole: bool) -> None:
+    """Say what was ignored, what is there twice, what was kept, and how much was filled in, or (`whole`) what it was."""
+    for entry in found:
+        if entry["kind"] in ("ignored", "duplicate"):
+            screen.out("  " + screen.paint(say(entry["kind"], path=entry["path"], words=pick(entry)), "yellow"))
+    kept = [entry for entry in found if entry["kind"] == "kept"]
+    filled = [entry for entry in found if entry["kind"] in ("defaulted", "allocated", "added")]
+    if whole:
+        rows = [[say(f"r_{e['kind']}"), e["path"], e["value"], pick(e)] for e in [*kept, *filled]]
+        screen.table([say(key) for key in ("kind", "path", "value", "why")], rows)
+        return
+    for words in dict.fromkeys(pick(entry) for entry in kept):
+        paths = [entry["path"] for entry in kept if pick(entry) == words]
+        shown = ", ".join(paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")
+        screen.out("  " + say("kept_words", words=words, paths=shown))
+    if filled:
+        screen.out(screen.paint("  " + say("generated_count", count=len(filled), name=name), "dim"))
 
 
 @command("undefine", machine())

@@ -18,4 +18,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "started_by": ("STARTED BY", "启动者"),
     "ran_revision": ("revision {revision}", "版本 {revision}"),
     "ran_transient": ("without definition", "无定义"),
+    # Reports.
+    "kept_words": ("{words}: {paths}", "{words}：{paths}"),
+    "duplicate": ("twice: {path}: {words}", "重复：{path}：{words}"),
+    "r_kept": ("kept", "沿用"),
+    "r_defaulted": ("default", "默认"),
+    "r_allocated": ("allocated", "分配"),
+    "r_added": ("added", "添加"),
 }

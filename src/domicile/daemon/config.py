@@ -14,6 +14,7 @@ from domicile.daemon import access
 from domicile.daemon.access import Sasl, Sockets, Tcp, Tls
 from domicile.plan.host import Settings
 
+KEEP = ("devices", "all", "nothing")
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -23,6 +24,13 @@ class Qemu:
 
     user: str = ""
     libvirt: str = "9.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """How definitions are stored."""
+
+    keep: str = "devices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ class Config:
     tls: Tls = field(default_factory=Tls)
     sasl: Sasl = field(default_factory=Sasl)
     qemu: Qemu = field(default_factory=Qemu)
+    definitions: Definitions = field(default_factory=Definitions)
     settings: Settings = field(default_factory=Settings)
     networks: dict[str, str] = field(default_factory=dict)
 
@@ -73,6 +82,7 @@ def load(path: Path) -> Config:
         "qemu": _table(Qemu, {k: v for k, v in qemu.items() if k in own}, path, "qemu"),
         "settings": _table(Settings, {k: v for k, v in qemu.items() if k not in own}, path, "qemu"),
         "networks": networks,
+        "definitions": _table(Definitions, _section(data, "definitions", path), path, "definitions"),
     }
     if "settings" in data:
         raise InvalidRequest(f"{path}: there is no table [settings]; its keys stand in [qemu]")
@@ -94,6 +104,10 @@ def _check(config: Config, path: Path) -> None:
     if not re.fullmatch(r"\d+\.\d+(\.\d+)?", config.qemu.libvirt):
         raise InvalidRequest(
             f"{path}: 'libvirt' in [qemu] has the value {config.qemu.libvirt!r}; accepted: a release such as 9.0"
+        )
+    if config.definitions.keep not in KEEP:
+        raise InvalidRequest(
+            f"{path}: 'keep' in [definitions] has the value {config.definitions.keep!r}; accepted: {', '.join(KEEP)}"
         )
     if config.log_level not in LEVELS:
         raise InvalidRequest(f"{path}: 'log_level' has the value {config.log_level!r}; accepted: {', '.join(LEVELS)}")

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -22,6 +22,7 @@ from domicile.host import firmware, inspect, kvm
 from domicile.host.fulfil import Host as HostResources
 from domicile.host.user import qemu_user
 from domicile.plan.host import Directories, Host
+from domicile.service.definitions import Keep
 from domicile.service.emulators import Emulators
 from domicile.service.paths import Paths
 from domicile.service.service import Service
@@ -62,6 +63,7 @@ async def build(config: Config, paths: Paths) -> Service:
     if config.tls.listen:
         name = config.settings.migration_host or inspect.hostname()
         service.reachable.append(f"qemu+tls://{name}:{config.tls.port}/system")
+    service.definitions.keep = cast(Keep, config.definitions.keep)
     return service
 
 

@@ -13,7 +13,7 @@ from domicile.base.errors import NO_NAME, XML_INVALID_SCHEMA, InvalidDocument
 from domicile.base.problem import Problem
 from domicile.devices import FAMILIES, memory
 from domicile.devices import video as videos
-from domicile.domain import document, namespace
+from domicile.domain import document, keep, namespace
 from domicile.domain.address import ccw, drive, mmio, pci, serial, spapr, usb, zpci
 from domicile.domain.domain import Devices, Domain
 from domicile.domain.report import Entry
@@ -54,22 +54,27 @@ class Completed:
     domain: Domain
     facts: Completion
     ignored: list[Problem] = field(default_factory=list)
+    twice: list[Entry] = field(default_factory=list)
+    """What other domains have, too; known once it is stored."""
 
     @property
     def report(self) -> list[Entry]:
         """What was ignored, defaulted, allocated, added, with the paths and values as the domain is now."""
         entries = [Entry(p.path, "ignored", "", p.message, p.message) for p in self.ignored]
-        return entries + _report(self.domain, self.facts)
+        return entries + self.twice + _report(self.domain, self.facts)
 
 
-def complete_text(text: document.Source, host: Host, find: FindCapabilities, *, strict: bool = False) -> Completed:
-    """Read and complete a document.
+def complete_text(
+    text: document.Source, host: Host, find: FindCapabilities, *, strict: bool = False, former: keep.Former | None = None,
+    uuid: str | None = None,
+) -> Completed:  # fmt: skip
+    """Read and complete a document; what it leaves open of a `former` definition is kept, and so is the `uuid`, if one is given.
 
     Raises:
         InvalidDocument: with every problem that was found.
     """
     domain, problems = document.read(text)
-    completion, found = _complete(domain, host, find)
+    completion, found = _complete(domain, host, find, former=former, uuid=uuid)
     wrong = [p for p in problems if p.severity == "error"]
     # What could not be read is not missing as well.
     told, paths = {_spot(known) for known in wrong}, {known.path for known in wrong}
@@ -111,8 +116,9 @@ def _few(found: list[Problem]) -> list[Problem]:
 
 
 def _complete(
-    domain: Domain, host: Host, find: FindCapabilities, *, anyway: bool = False
-) -> tuple[Completion | None, list[Problem]]:
+    domain: Domain, host: Host, find: FindCapabilities, *, anyway: bool = False, former: keep.Former | None = None,
+    uuid: str | None = None,
+) -> tuple[Completion | None, list[Problem]]:  # fmt: skip
     problems: list[Problem] = []
     if domain.name is None:
         problems.append(
@@ -122,6 +128,9 @@ def _complete(
     if completion is None:
         return None, problems
     c = completion
+    if domain.uuid is None and former is not None and uuid is not None:
+        domain.uuid = uuid
+        keep.note(former, c, domain, "uuid")
     if domain.uuid is None:
         c.allocate(domain, "uuid", host.new_uuid(), "a random identity", "随机生成的标识")
     if domain.devices is None:
@@ -130,14 +139,16 @@ def _complete(
         c.default(
             domain.devices, "emulator", c.caps.binary, "the QEMU found for this architecture", "为该架构找到的 QEMU"
         )
-    _fill(domain, c, anyway=anyway)
+    _fill(domain, c, former, anyway=anyway)
     return c, problems + _located(domain, c)
 
 
-def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
+def _fill(domain: Domain, c: Completion, former: keep.Former | None, *, anyway: bool) -> None:
     """Run the rules in their order; addresses are given out only where nothing is wrong so far, or `anyway`."""
     assert domain.devices is not None
     lists = domain.devices
+    if former is not None:
+        keep.macs(lists, former, c)
     together.as_given(domain, c)
     labels.as_given(domain, c)
     defaults.memory(domain, c)
@@ -201,6 +212,8 @@ def _fill(domain: Domain, c: Completion, *, anyway: bool) -> None:
     usb.check(lists, c)
     unplanned.tell(domain, c)
     if anyway or not c.found:
+        if former is not None:
+            keep.places(lists, former, c)
         serial.assign(lists, c)
         ccw.assign(lists, c)
         spapr.assign(lists, c)

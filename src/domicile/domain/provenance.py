@@ -17,6 +17,8 @@ from domicile.schema import read as reading
 from domicile.schema.shape import Element
 from domicile.schema.tree import steps
 
+#: The kinds of entries of a report that say what its author did not write.
+FILLED = ("defaulted", "allocated", "added", "kept")
 Who = Literal["yours", "adjusted", "generated"]
 
 
@@ -58,8 +60,8 @@ def owners(versions: Sequence[Version]) -> Owners:
 def owners_of(version: Version, completed: Domain) -> Owners:
     """Say of every path of one version whose word it is, from its author's text alone."""
     author, _ = document.read(version.authored)
-    why = {entry["path"]: (entry["en"], entry["zh"]) for entry in version.report if entry["kind"] != "ignored"}
-    added = {entry["path"] for entry in version.report if entry["kind"] == "added"}
+    why = {entry["path"]: (entry["en"], entry["zh"]) for entry in version.report if entry["kind"] in FILLED}
+    added = {entry["path"] for entry in version.report if entry["kind"] in ("added", "kept")}
     walk = _Walk({}, why, added)
     walk.element(author, reading.parse(version.authored), completed, "")
     return walk.found

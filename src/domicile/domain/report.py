@@ -19,7 +19,7 @@ from domicile.plan.facts import Note
 
 @dataclass(slots=True)
 class Entry:
-    """One line of the report: what became of a place of the document (``ignored``, ``defaulted``, ``allocated``, ``added``)."""
+    """One line of the report: what became of a place of the document (``ignored``, ``defaulted``, ``allocated``, ``added``, ``kept``, ``duplicate``)."""
 
     path: str
     kind: str
@@ -31,10 +31,13 @@ class Entry:
 _encode = msgspec.json.Encoder().encode
 
 
-def pack(notes: Sequence[Note], ignored: Sequence[Problem], marks: Mapping[int, int]) -> str:
+def pack(
+    notes: Sequence[Note], ignored: Sequence[Problem], marks: Mapping[int, int], twice: Sequence[Entry] = ()
+) -> str:
     """Write a report as JSON: reasons (each once), rows of (line, step, kind, number of the reason), and what was ignored.
 
-    `marks` gives the line on which each element begins, by its id(), as schema.write.write_marked does.
+    `marks` gives the line on which each element begins, by its id(), as schema.write.write_marked does. What other domains
+    have, too, is `twice`.
     """
     reasons: dict[tuple[str, str], int] = {}
     rows = []
@@ -48,9 +51,10 @@ def pack(notes: Sequence[Note], ignored: Sequence[Problem], marks: Mapping[int, 
         if number is None:
             number = reasons[reason] = len(reasons)
         rows.append((line, "" if declared is None else declared.path, kind, number))
-    return _encode(
-        {"why": list(reasons), "rows": rows, "ignored": [(p.path, p.message) for p in ignored]},
-    ).decode()
+    known: dict[str, Any] = {"why": list(reasons), "rows": rows, "ignored": [(p.path, p.message) for p in ignored]}
+    if twice:
+        known["twice"] = [(entry.path, entry.value, entry.en, entry.zh) for entry in twice]
+    return _encode(known).decode()
 
 
 def unpack(packed: str, completed: str) -> list[Entry]:
@@ -59,6 +63,7 @@ def unpack(packed: str, completed: str) -> list[Entry]:
     if not isinstance(known, dict) or "rows" not in known:
         return []
     found = [Entry(path, "ignored", "", message, message) for path, message in known["ignored"]]
+    found += [Entry(path, "duplicate", value, en, zh) for path, value, en, zh in known.get("twice", ())]
     places = _places(completed) if known["rows"] else {}
     for line, step, kind, number in known["rows"]:
         place = places.get(line)

@@ -99,7 +99,7 @@ class Facts:
         return next((model for model, device in preferences if not device or self.caps.has_device(device)), None)
 
 
-#: One thing completion did: the element, which slot of it, how (``defaulted``, ``allocated``, ``added``, ``ignored``), and why
+#: One thing completion did: the element, which slot of it, how (``defaulted``, ``allocated``, ``added``, ``kept``), and why
 #: in both languages of the product. A plain tuple: a completion makes a hundred.
 Note = tuple[Element, str, str, str, str]
 

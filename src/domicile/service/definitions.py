@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from domicile.base.errors import OPERATION_INVALID, XML_ERROR, Conflict, InvalidRequest, NotFound, WrongState
+from domicile.base import ids
+from domicile.base.errors import (
+    OPERATION_INVALID,
+    XML_ERROR,
+    Conflict,
+    InvalidDocument,
+    InvalidRequest,
+    NotFound,
+    WrongState,
+)
 from domicile.domain import document, metadata
 from domicile.domain.complete import Completed, complete_text
 from domicile.domain.domain import Domain
+from domicile.domain.keep import Former
 from domicile.domain.report import Entry as ReportEntry
 from domicile.runtime.states import Kind as Event
 from domicile.schema import read
@@ -21,6 +31,9 @@ from domicile.store.values import Author, Draft, Kind, Revision
 if TYPE_CHECKING:
     from domicile.service.service import Service
 
+#: What a document that leaves it open keeps of the revision before: the devices' MAC addresses and places, its UUID as well, or
+#: nothing, as libvirt does.
+Keep = Literal["devices", "all", "nothing"]
 _ADDED, _UPDATED, _RENAMED = 0, 1, 2
 # Source: virDomainMetadataType; the position is the number.
 _METADATA = ("description", "title", "element")
@@ -46,9 +59,10 @@ class Definitions:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.keep: Keep = "devices"
 
-    async def complete(self, xml: str, *, strict: bool = False) -> Completed:
-        """Read and complete a document, getting to know its emulator first.
+    async def complete(self, xml: str, *, strict: bool = False, keep: Keep = "nothing") -> Completed:
+        """Read and complete a document, getting to know its emulator first; what it leaves open may be kept.
 
         Raises:
             InvalidDocument: with all problems.
@@ -58,7 +72,27 @@ class Definitions:
         kind = root.find("os/type")
         arch = (kind.get("arch") if kind is not None else None) or self._service.host.arch
         await self._service.emulators.ensure(emulator, arch)
-        return complete_text(root, self._service.host, self._service.emulators.find, strict=strict)
+        host, find = self._service.host, self._service.emulators.find
+        former, uuid = self._former(root, keep) if keep != "nothing" else (None, None)
+        if former is not None:
+            try:
+                return complete_text(root, host, find, strict=strict, former=former, uuid=uuid)
+            except InvalidDocument:
+                # Perhaps the old places stand in the way of what is new: then they are given up.
+                uuid_alone = Former(former.revision, Domain) if uuid is not None else None
+                return complete_text(root, host, find, strict=strict, former=uuid_alone, uuid=uuid)
+        return complete_text(root, host, find, strict=strict)
+
+    def _former(self, root: Any, keep: Keep) -> tuple[Former | None, str | None]:
+        """Find the definition that a document is the next one of, and its UUID where that is to be kept, too."""
+        service = self._service
+        said = (root.findtext("uuid") or "").strip()
+        entry = service.registry.named((root.findtext("name") or "").strip())
+        same = ids.parse_uuid(said) if said else entry.uuid if entry is not None and keep == "all" else None
+        if entry is None or not entry.persistent or same != entry.uuid:
+            return None, None
+        former = Former(entry.head, lambda: document.read_stored(service.xml(entry, inactive=True, secrets=True)))
+        return former, None if said else entry.uuid
 
     async def define(
         self,
@@ -69,14 +103,17 @@ class Definitions:
         why: str = "",
         expect_head: int | None = None,
         kind: Kind = "define",
+        keep: Keep | None = None,
     ) -> Defined:
         """Store a definition; a domain that runs goes on as it is until its next start.
+
+        What it leaves open is kept from the revision before as `keep` says, or else as it is configured.
 
         Raises:
             InvalidDocument: with all problems; nothing is stored.
             Conflict: name or uuid belong to another domain, or the head is not the expected one.
         """
-        done = await self.complete(xml, strict=strict)
+        done = await self.complete(xml, strict=strict, keep=self.keep if keep is None else keep)
         return await self._store(drafts.draft(xml, done), done, author, why, expect_head, kind)
 
     async def _store(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from domicile.devices.disk import Disk
@@ -11,17 +12,67 @@ from domicile.devices.interface import Interface
 from domicile.domain import document, report
 from domicile.domain.complete import Completed
 from domicile.domain.domain import Domain
-from domicile.store.values import Draft, Fact
+from domicile.store.values import Draft, Fact, Match
 
 
 def draft(authored: str, done: Completed) -> Draft:
     """Make what is stored of a completed domain."""
     domain = done.domain
     completed, marks = document.write_marked(domain)
+
+    def tell(twice: Sequence[tuple[Fact, Match]]) -> str:
+        done.twice[:] = [_twice(fact, other) for fact, other in twice]
+        return report.pack(done.facts.notes, done.ignored, marks, done.twice)
+
+    found = tuple(facts(domain))
     return Draft(
         uuid=domain.uuid or "", name=domain.name or "", authored=authored, completed=completed,
-        report=report.pack(done.facts.notes, done.ignored, marks), summary=summary(domain), facts=tuple(facts(domain)),
+        report=report.pack(done.facts.notes, done.ignored, marks), summary=summary(domain), facts=found,
+        alone=tuple(alone(domain, found)), tell=tell,
     )  # fmt: skip
+
+
+_TWICE = {
+    "mac": (
+        "the MAC address {value} also belongs to domain '{name}': on one network, neither is reached for sure",
+        "MAC 地址 {value} 也属于域“{name}”：在同一网络上，两者都无法可靠到达",
+    ),
+    "port": (
+        "port {value} is also that of a display of domain '{name}': on one host, only one of them can run",
+        "端口 {value} 也是域“{name}”的显示端口：在同一主机上只能运行其中一个",
+    ),
+    "disk": (
+        "domain '{name}' has the image '{value}', too, and this one writes to it: it is not for both at once",
+        "域“{name}”也使用镜像“{value}”，而本域会写入它：两者不可同时使用",
+    ),
+}
+
+
+def _twice(fact: Fact, other: Match) -> report.Entry:
+    """Say that another domain has the same, and what comes of that."""
+    en, zh = (words.format(value=fact.value, name=other.name) for words in _TWICE[fact.kind])
+    return report.Entry(fact.path, "duplicate", fact.value, en, zh)
+
+
+def alone(domain: Domain, found: Iterable[Fact]) -> Iterator[Fact]:
+    """Pick what no other domain should have: MAC addresses, fixed ports of displays, images that are written to."""
+    shared = {
+        number
+        for number, disk in enumerate(domain.devices.of(Disk) if domain.devices is not None else [], 1)
+        if disk.readonly or disk.shareable or disk.transient or disk.device in ("cdrom", "floppy")
+    }
+    for fact in found:
+        number = _NUMBER.search(fact.path)
+        if fact.kind in ("mac", "port") or (
+            fact.kind == "disk"
+            and number is not None
+            and int(number[1]) not in shared
+            and not fact.path.endswith("@dir")
+        ):
+            yield fact
+
+
+_NUMBER = re.compile(r"\[(\d+)\]")
 
 
 def summary(domain: Domain) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from domicile.base.errors import NotFound
-from domicile.domain import blame, document, explain
+from domicile.domain import blame, document, explain, provenance
 from domicile.domain.blame import Blame
 from domicile.service import answers
 
@@ -118,7 +118,7 @@ def _line(line: blame.Blamed) -> Answer:
 def _generated(answer: Answer, revisions: dict[int, Revision]) -> None:
     """Mark what nobody wrote: in the revision that set it, it was filled in; say why."""
     filled = {
-        n: {entry["path"]: entry for entry in answers.report_of(one) if entry["kind"] != "ignored"}
+        n: {entry["path"]: entry for entry in answers.report_of(one) if entry["kind"] in provenance.FILLED}
         for n, one in revisions.items()
     }
     for line in answer["lines"]:
@@ -135,7 +135,7 @@ def _above(filled: dict[str, dict[str, str]], path: str) -> dict[str, str] | Non
     while path:
         path = path.rpartition("/")[0]
         entry = filled.get(path)
-        if entry is not None and entry["kind"] in ("added", "allocated", "defaulted", "kept"):
+        if entry is not None:
             return entry
     return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, literal_column, select
 
 from domicile.store import bulk
 from domicile.store.tables import domain, fact
@@ -29,6 +29,18 @@ _FIND = (
     .where(fact.c.kind == bindparam("kind"), fact.c.value == bindparam("value"), domain.c.undefined_at.is_(None))
     .order_by(domain.c.name, fact.c.path)
 )
+_OTHERS = bulk.Prepared(
+    select(domain.c.uuid, domain.c.name, fact.c.path)
+    .join_from(fact, domain, fact.c.domain == domain.c.id)
+    .where(
+        fact.c.kind == bindparam("kind"),
+        fact.c.value == bindparam("value"),
+        domain.c.uuid != bindparam("uuid_"),
+        domain.c.undefined_at.is_(None),
+    )
+    .limit(literal_column("3"))  # a few are named
+    .offset(literal_column("0"))
+)
 
 
 def replace(connection: bulk.Target, domain_id: int, facts: Iterable[Fact], *, fresh: bool) -> None:
@@ -47,6 +59,15 @@ def find(connection: Connection, kind: str, value: str) -> list[Match]:
     """Find the defined domains that have this fact."""
     rows = connection.execute(_FIND, {"kind": shortened(kind), "value": shortened(value)})
     return [Match(uuid, name, path, value) for uuid, name, path, _ in rows]
+
+
+def others(connection: bulk.Target, uuid: str, facts: Iterable[Fact]) -> list[tuple[Fact, Match]]:
+    """Find which other defined domains have these facts, a few of each: one seek in the index a fact."""
+    found = []
+    for one in facts:
+        values = {"kind": one.kind, "value": shortened(one.value), "uuid_": uuid}
+        found += [(one, Match._make((*row, one.value))) for row in _OTHERS.run(connection, values)]
+    return found
 
 
 def shortened(value: str) -> str:

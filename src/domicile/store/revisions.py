@@ -94,7 +94,9 @@ def define(
         raise Conflict(
             f"the domain '{draft.name}' ({draft.uuid}) changed meanwhile: it is {found}, not at {expect_head}"
         )
-    first, rest = document.packed_apart(draft.authored, draft.completed, draft.report)
+    twice = facts.others(connection, draft.uuid, draft.alone) if draft.tell is not None else []
+    report = draft.tell(twice) if twice and draft.tell is not None else draft.report
+    first, rest = document.packed_apart(draft.authored, draft.completed, report)
     made = Revision(
         uuid=draft.uuid,
         name=draft.name,

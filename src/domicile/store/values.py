@@ -5,7 +5,7 @@ Made and read by the service; the store's own modules turn them into rows and ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -41,7 +41,8 @@ class Draft:
     """A completed definition on its way into the store.
 
     `summary` is the small dictionary that lists show (machine type, memory…); `report` is JSON: what was ignored,
-    defaulted, allocated. Leaves are not given: they are read from `completed`.
+    defaulted, allocated. Leaves are not given: they are read from `completed`. Where another domain has one of the facts in
+    `alone`, `tell` is given these, each with who has it, and writes the report anew.
     """
 
     uuid: str
@@ -51,6 +52,8 @@ class Draft:
     report: str = "{}"
     summary: Mapping[str, Any] = field(default_factory=dict)
     facts: Sequence[Fact] = ()
+    alone: Sequence[Fact] = ()
+    tell: Callable[[Sequence[tuple[Fact, Match]]], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

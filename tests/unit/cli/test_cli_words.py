@@ -60,6 +60,8 @@ def test_nothing_stands_there_unsaid() -> None:
         "did_download",
         "section_",
         "kind_",
+        "r_",
+        "p_",
         "x_safe_",
         "x_when_",
         "d_good",

@@ -25,6 +25,7 @@ from domicile.service.portrait import portrait
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
+    from domicile.service.definitions import Keep
     from domicile.service.service import Service
     from domicile.store.values import Revision
 
@@ -167,10 +168,29 @@ async def argv(conn: Session[Service], domain: str) -> bytes:
 @handlers.handle(calls.define_report)
 async def define_report(conn: Session[Service], xml: str, strict: int, why: str | None, expect_head: int) -> bytes:
     """Store a definition and say what was filled in; with a head given, only where nobody changed it meanwhile."""
+    return await _define(conn, xml, strict, why, expect_head, _BY_CONFIGURATION)
+
+
+@handlers.handle(calls.define_keeping)
+async def define_keeping(
+    conn: Session[Service], xml: str, strict: int, why: str | None, expect_head: int, keep: int
+) -> bytes:
+    """Do the same, with a word on what the document leaves open: kept as configured (0), all of it (1), nothing (2)."""
+    return await _define(conn, xml, strict, why, expect_head, keep)
+
+
+_BY_CONFIGURATION, _KEEP, _FRESH = 0, 1, 2
+
+
+async def _define(conn: Session[Service], xml: str, strict: int, why: str | None, expect_head: int, keep: int) -> bytes:
     kind: Any = "edit" if expect_head else "define"
+    wished: dict[int, Keep] = {_KEEP: "all", _FRESH: "nothing"}
+    # Who uses Domicile's own command means the machine of that name, where libvirt's clients name it by its UUID.
+    configured: Keep = "nothing" if conn.context.definitions.keep == "nothing" else "all"
     done = await conn.context.define(
-        xml, author(conn, kind), strict=bool(strict), why=why or "", expect_head=expect_head or None, kind=kind
-    )
+        xml, author(conn, kind), strict=bool(strict), why=why or "", expect_head=expect_head or None, kind=kind,
+        keep=wished.get(keep, configured),
+    )  # fmt: skip
     return json(answers.defined(conn.context, done.entry, done.revision, done.report, created=done.created))
 
 
