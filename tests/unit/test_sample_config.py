@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domicile.daemon.access import Sasl, Sockets, Tcp, Tls
-from domicile.daemon.config import Config, Qemu, load
+from domicile.daemon.config import Config, Definitions, Qemu, load
 from domicile.plan.host import Settings
 
 SAMPLE = Path(__file__).resolve().parents[2] / "docs/domiciled.toml"
@@ -46,7 +46,7 @@ def test_uncommented_it_loads_and_shows_the_defaults(uncommented: str, tmp_path:
 def test_every_key_is_documented(uncommented: str) -> None:
     shown = tomllib.loads(uncommented)
     assert shown.pop("networks") == {"default": "virbr0"}
-    for name, table in (("sockets", Sockets), ("tcp", Tcp), ("tls", Tls), ("sasl", Sasl)):
+    for name, table in (("sockets", Sockets), ("tcp", Tcp), ("tls", Tls), ("sasl", Sasl), ("definitions", Definitions)):
         assert shown.pop(name) == _defaults(table)
     assert shown.pop("qemu") == _defaults(Qemu) | _defaults(Settings)
     assert shown == {key: value for key, value in _defaults(Config).items() if key != "networks"}

@@ -23,7 +23,7 @@ from domicile.cli.words import say
 COMMANDS: dict[str, dict[str, str]] = {
     "look": {"list": "listing", "info": "info", "find": "find", "query": "query", "xml": "definition", "explain": "explain", "argv": "explain"},
     "define": {
-        "create": "create", "define": "definition", "edit": "edit", "undefine": "definition", "undelete": "definition",
+        "create": "create", "define": "definition", "edit": "edit", "plan": "plan", "apply": "plan", "undefine": "definition", "undelete": "definition",
         "check": "check", "adapt": "adapt", "import": "importing",
     },
     "run": {

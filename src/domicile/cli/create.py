@@ -97,13 +97,13 @@ def _make(client: Client, text: str, wishes: list[dict[str, Any]]) -> dict[str, 
     made: list[Path] = []
     check = connection.ask_of(client, calls.check, text)
     if not check["valid"]:
-        definition.define(client, text)
+        definition.define(client, text, keep=False)
     try:
         for wish in wishes:
             if "size" in wish:
                 images.make(wish["path"], wish["size"], wish["format"])
                 made.append(wish["path"])
-        return definition.define(client, text, head=0)
+        return definition.define(client, text, head=0, keep=False)
     except BaseException:
         for path in made:
             path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,13 +31,11 @@ def edit_(vm: str, author: bool, strict: bool, why: str | None) -> None:
     with connection.connect(state()) as client:
         shown = connection.ask_of(client, calls.show, vm, 0, int(author) | 2)
     before: str = shown["xml"]
-    directory = Path(tempfile.mkdtemp(prefix="domicile-edit-"))
-    path = directory / f"{shown['name'].replace(os.sep, '_')}.xml"
-    path.write_bytes(before.encode("utf-8", "surrogateescape"))
+    path = draft(shown)
     kept = True
     try:
         while True:
-            _editor(path)
+            editor(path)
             text = path.read_bytes().decode("utf-8", "surrogateescape")
             if text == before:
                 screen.out(say("unchanged"))
@@ -61,11 +60,23 @@ def edit_(vm: str, author: bool, strict: bool, why: str | None) -> None:
         if kept:
             screen.hint(say("kept", path=path))
         else:
-            path.unlink(missing_ok=True)
-            directory.rmdir()
+            discard(path)
 
 
-def _editor(path: Path) -> None:
+def draft(shown: dict[str, Any]) -> Path:
+    """Put a document into a file of its own, readable by nobody else."""
+    path = Path(tempfile.mkdtemp(prefix="domicile-edit-")) / f"{shown['name'].replace(os.sep, '_')}.xml"
+    path.write_bytes(shown["xml"].encode("utf-8", "surrogateescape"))
+    return path
+
+
+def discard(path: Path) -> None:
+    """Remove a draft with its directory."""
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()
+
+
+def editor(path: Path) -> None:
     """Open the person's editor and wait for its end, however long that takes. Raises: HostFailure."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:

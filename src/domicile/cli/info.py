@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from domicile.cli import connection, screen
+from domicile.cli import connection, plan, screen
 from domicile.cli.command import command, machine, state
 from domicile.cli.words import say
 
 Answer = dict[str, Any]
 Row = tuple[str, list[str]]
+#: How many pending changes are named.
+_SHOWN = 5
 
 
 @command("info", machine())
@@ -75,12 +77,21 @@ def _stored(a: Answer, run: Answer | None) -> Iterator[Row]:
                     "i_definition_words", **words, kind=say(f"kind_{change['kind']}"), when=screen.moment(change["at"])
                 ),
                 say("i_pending", running=run["revision"], revision=change["revision"], name=a["name"])
-                if run and a["pending"]
+                if run and a["pending"] and run["revision"] != change["revision"]
+                else "",
+                *(_waiting(one) for one in a.get("waiting", ())[:_SHOWN]),
+                say("i_more", count=len(a["waiting"]) - _SHOWN, name=a["name"])
+                if len(a.get("waiting", ())) > _SHOWN
                 else "",
             ],
         )
     yield say("i_autostart"), [say("yes" if a["autostart"] else "no")]
     yield say("i_log"), [a["log"]]
+
+
+def _waiting(one: Answer) -> str:
+    """Say in one line what the stored definition has that the running machine has not."""
+    return screen.paint(say("i_waits", when=say(f"p_when_{one['when']}"), what=plan.words(one)), "yellow")
 
 
 def _processors(a: Answer) -> str:

@@ -49,6 +49,12 @@ def _row(one: dict[str, Any], titled: bool) -> list[str]:
         screen.size(one["memory_kib"] * 1024),
         one["machine"],
         say("yes" if one["autostart"] else "no"),
-        f"{revision} ({say('pending')})" if one["pending"] else revision,
+        f"{revision} ({_pending(one)})" if one["pending"] else revision,
     ]
     return [*row, one["title"]] if titled else row
+
+
+def _pending(one: dict[str, Any]) -> str:
+    """Say that what is stored is not what runs, and how much of it."""
+    count = one.get("pending_changes")
+    return say("pending_count", count=count) if count else say("pending")

@@ -170,6 +170,7 @@ class Changes:
         state.live.xml = document.write(state.domain)
         state.live.summary = drafts.summary(state.domain)
         await self._service.machines.keep(state.entry)
+        self._service.applying.look(state.entry)
 
     def running(self, entry: Entry) -> Running:
         """Give a running machine with its document, read. Raises: WrongState."""

@@ -120,12 +120,13 @@ class Definitions:
         self, draft: Draft, done: Completed | None, author: Author, why: str, expect_head: int | None, kind: Kind
     ) -> Defined:
         service = self._service
-        self._unclaimed(draft.uuid, draft.name)
+        self.unclaimed(draft.uuid, draft.name)
         revision = await service.work.brief(
             service.store.define, draft, author, why, expect_head=expect_head, kind=kind
         )
         entry, created = self._head(draft, revision)
         await self._still_the_same(entry, draft)
+        service.applying.look(entry)
         if kind != "edit":  # a change of one part is told of as what it is
             service.tell(entry, Event.DEFINED, _ADDED if created else _UPDATED)
         return Defined(entry, revision.n, done, created)
@@ -140,7 +141,7 @@ class Definitions:
             running.revision = entry.head
             await service.machines.keep(entry)
 
-    def _unclaimed(self, uuid: str, name: str) -> None:
+    def unclaimed(self, uuid: str, name: str) -> None:
         """Refuse a name or uuid that another domain has, a running one without definition included."""
         registry = self._service.registry
         other = registry.named(name)
@@ -325,6 +326,9 @@ class Definitions:
         """Change the running machine's document, the definition, or both."""
         await self._service.changes.apply(entry, author, live=live, config=config, stored=change)
 
-    async def put(self, draft: Draft, done: Completed, author: Author) -> None:
+    async def put(
+        self, draft: Draft, done: Completed, author: Author, why: str = "", expect_head: int | None = None,
+        kind: Kind = "edit",
+    ) -> Defined:  # fmt: skip
         """Store a changed definition as the next revision. Raises: Conflict."""
-        await self._store(draft, done, author, "", None, "edit")
+        return await self._store(draft, done, author, why, expect_head, kind)

@@ -35,6 +35,8 @@ class Live:
     that a program of the guest has open; `leaving` are those who wait for devices to go, `numbers` is the greatest number
     that a disk's layer was given since the daemon began. `detected` are the layers that only images' headers name, `jobs` the block
     jobs under way, by the disks' targets; `failures` are the reasons why jobs failed that somebody waits for.
+    `waiting` is what the stored definition has that this machine has not,
+    with the revision and the document for which that was found out.
     """
 
     xml: str
@@ -46,6 +48,7 @@ class Live:
     open_ports: set[str] = field(default_factory=set)
     numbers: int = 0
     leaving: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
+    waiting: tuple[int, str, list[dict[str, Any]]] | None = None
     detected: set[str] = field(default_factory=set)
     jobs: dict[str, BlockJob] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -109,6 +112,14 @@ class Entry:
     def pending(self) -> bool:
         """Whether the stored definition is another than the one that runs."""
         return self.live is not None and self.persistent and self.live.revision != self.head
+
+    @property
+    def waiting(self) -> int | None:
+        """How many differences of the stored definition wait for the next start; None where that was not looked at since."""
+        found = self.live.waiting if self.live is not None else None
+        if found is None or self.live is None or found[0] != self.head or found[1] is not self.live.xml:
+            return None
+        return len(found[2])
 
     @property
     def summary(self) -> Mapping[str, Any]:

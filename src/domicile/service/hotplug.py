@@ -53,7 +53,8 @@ _PLUGGED = (
 )  # fmt: skip
 
 
-def _refused(words: str) -> Unsupported:
+def refused(words: str) -> Unsupported:
+    """Say that something cannot be done while the machine runs."""
     return Unsupported(words, code=OPERATION_UNSUPPORTED)
 
 
@@ -67,14 +68,14 @@ def check_attach(domain: Domain, device: Device) -> None:
     """Say what stands against a device in a running machine. Raises: Unsupported, InvalidRequest."""
     tag = device.shape.tag
     if tag not in _PLUGGED:
-        raise _refused(f"live attach of device '{tag}' is not supported; accepted are {', '.join(_PLUGGED)}")
+        raise refused(f"live attach of device '{tag}' is not supported; accepted are {', '.join(_PLUGGED)}")
     if device.shape.tag == "input" and getattr(device, "bus", None) not in (None, "usb", "virtio"):
-        raise _refused("an input device on this bus cannot be hot plugged; on usb and virtio it can")
+        raise refused("an input device on this bus cannot be hot plugged; on usb and virtio it can")
     others = [(each.type, each.index) for each in edit.lists(domain).of(Controller)]
     if isinstance(device, Controller) and device.index is not None and (device.type, device.index) in others:
         raise InvalidRequest(f"target {device.type}:{device.index} already exists", code=OPERATION_FAILED)
     if isinstance(device, Controller) and device.type not in ("scsi",):
-        raise _refused(f"'{device.type}' controller cannot be hot plugged; scsi would be accepted")
+        raise refused(f"'{device.type}' controller cannot be hot plugged; scsi would be accepted")
     if isinstance(device, Disk) and device.device not in ("cdrom", "floppy"):
         name = edit.target(device)
         if any(edit.target(each) == name for each in edit.siblings(domain, device)):
@@ -91,21 +92,7 @@ async def attach(state: Running, device: Device) -> str:
         if there:
             await media.change(state, there[0], device, force=False)
             return ""
-    before = {(each.type, each.index) for each in edit.lists(state.domain).of(Controller)}
-    wanted: Device = tree.copy(device)
-    probe = plugging.completed(state, lambda domain: edit.place(domain, wanted))
-    if isinstance(wanted, Disk):
-        bus = wanted.target.bus if wanted.target is not None else None
-        if wanted.device == "floppy":
-            raise _refused("floppy device hotplug isn't supported")
-        if bus not in _BUSES:
-            words = f"disk bus '{bus}' cannot be hotplugged; {', '.join(_BUSES)} can"
-            raise Unsupported(words, code=INTERNAL_ERROR)
-    missing = [gap.what for gap in gaps(probe) if gap.refused]
-    if missing:
-        raise Unsupported(f"this version of Domicile cannot do yet: {', '.join(missing)}")
-    new = [c for c in edit.lists(probe).of(Controller) if (c.type, c.index) not in before and c is not wanted]
-    _refuse_controllers(new)
+    wanted, new = wanted_for(state, device)
     for controller in new:
         # It stays, whatever becomes of the device: without its guest it could not be taken out again.
         edit.place(state.domain, controller)
@@ -124,6 +111,26 @@ async def attach(state: Running, device: Device) -> str:
     except BaseException:
         ports.unplug(wanted)
         raise
+
+
+def wanted_for(state: Running, device: Device) -> tuple[Device, list[Controller]]:
+    """Complete a device for a running machine, and list the controllers that must come before it. Raises: as `attach`."""
+    before = {(each.type, each.index) for each in edit.lists(state.domain).of(Controller)}
+    wanted: Device = tree.copy(device)
+    probe = plugging.completed(state, lambda domain: edit.place(domain, wanted))
+    if isinstance(wanted, Disk):
+        bus = wanted.target.bus if wanted.target is not None else None
+        if wanted.device == "floppy":
+            raise refused("floppy device hotplug isn't supported")
+        if bus not in _BUSES:
+            words = f"disk bus '{bus}' cannot be hotplugged; {', '.join(_BUSES)} can"
+            raise Unsupported(words, code=INTERNAL_ERROR)
+    missing = [gap.what for gap in gaps(probe) if gap.refused]
+    if missing:
+        raise Unsupported(f"this version of Domicile cannot do yet: {', '.join(missing)}")
+    new = [c for c in edit.lists(probe).of(Controller) if (c.type, c.index) not in before and c is not wanted]
+    _refuse_controllers(new)
+    return wanted, new
 
 
 def _refuse_controllers(new: list[Controller]) -> None:
@@ -207,12 +214,12 @@ def check_detach(domain: Domain, device: Device, *, by_name: bool = False) -> De
     """Find a device that is to be taken out, and say what stands against that. Raises: NotFound, Unsupported, WrongState."""
     tag = device.shape.tag
     if tag not in (*_PLUGGED, "filesystem"):
-        raise _refused(f"live detach of device '{tag}' is not supported; accepted are {', '.join(_PLUGGED)}")
+        raise refused(f"live detach of device '{tag}' is not supported; accepted are {', '.join(_PLUGGED)}")
     found = device if by_name else edit.find(domain, device)
     if isinstance(found, Disk):
         bus = found.target.bus if found.target is not None else None
         if found.device in ("floppy",) or bus not in _BUSES:
-            raise _refused(
+            raise refused(
                 f"disk device type '{found.device}' on bus '{bus}' cannot be detached from a running machine"
             )
     if isinstance(found, Controller):
@@ -235,7 +242,7 @@ async def detach(state: Running, device: Device, *, by_name: bool = False) -> bo
 def _unused(domain: Domain, controller: Controller) -> None:
     """Refuse to take out a controller that something hangs on, or that cannot be taken out. Raises: Unsupported, WrongState."""
     if controller.type != "scsi":
-        raise _refused(f"'{controller.type}' controller cannot be hot unplugged")
+        raise refused(f"'{controller.type}' controller cannot be hot unplugged")
     for device in edit.lists(domain).every():
         place = device.address
         if place is not None and place.type == "drive" and place.controller == controller.index:
@@ -309,14 +316,14 @@ async def _update_interface(state: Running, found: Interface, wanted: Interface)
     """Change an interface's cable, limits and bridge; the rest is fixed while it runs."""
     tap = wanted.target.dev if wanted.target is not None else None
     if tap and (found.target is None or tap != found.target.dev):
-        raise _refused("cannot modify network device <target> of a running domain")
+        raise refused("cannot modify network device <target> of a running domain")
     before_kind = live_net.kind_of(found)
     if wanted.type != before_kind and not {wanted.type, before_kind} <= {"bridge", "network"}:
-        raise _refused(f"cannot change network interface type from '{before_kind}' to '{wanted.type}'")
+        raise refused(f"cannot change network interface type from '{before_kind}' to '{wanted.type}'")
     for slot in _FIXED:
         value, before = getattr(wanted, slot), getattr(found, slot)
         if value is not None and not (before is not None and edit.covers(value, before, leave=())):
-            raise _refused(f"cannot modify network device <{slot}> of a running domain")
+            raise refused(f"cannot modify network device <{slot}> of a running domain")
     moved = not live_net.same_source(wanted, found)
     if moved:
         await live_net.move(state, found, wanted)
@@ -342,11 +349,11 @@ async def _update_graphics(state: Running, found: Graphics, wanted: Graphics) ->
     for slot in ("port", "tlsPort", "websocket", "keymap"):
         value = getattr(wanted, slot)
         if value not in (None, -1) and value != getattr(found, slot):
-            raise _refused(f"cannot change '{slot}' of a running domain's {found.type} graphics")
+            raise refused(f"cannot change '{slot}' of a running domain's {found.type} graphics")
     if [_listens(each) for each in wanted.listens] != [_listens(each) for each in found.listens]:
-        raise _refused(f"cannot change where a running domain's {found.type} graphics listens")
+        raise refused(f"cannot change where a running domain's {found.type} graphics listens")
     if found.type not in ("vnc", "spice"):
-        raise _refused(f"the settings of graphics type '{found.type}' cannot change while the domain runs")
+        raise refused(f"the settings of graphics type '{found.type}' cannot change while the domain runs")
     if wanted.passwd is not None:
         connected = wanted.connected or "keep"
         arguments = {"protocol": found.type, "password": wanted.passwd}

@@ -57,6 +57,11 @@ async def slots(state: Running) -> list[Slot]:
 
 async def set_count(state: Running, count: int) -> None:
     """Plug in or out as many as it takes. Raises: InvalidRequest, Unsupported."""
+    await _carry_out(state, *await reachable(state, count))
+
+
+async def reachable(state: Running, count: int) -> tuple[list[Slot], list[Slot]]:
+    """Choose the places to plug in or out for a number of CPUs; all places come before them. Raises: InvalidRequest, Unsupported."""
     most = edit.maximum(state.domain)
     if count > most:
         raise InvalidRequest(
@@ -77,7 +82,7 @@ async def set_count(state: Running, count: int) -> None:
             now -= place.count
     if now != count:
         raise Unsupported("failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count")
-    await _carry_out(state, places, chosen)
+    return places, chosen
 
 
 async def set_state(state: Running, wanted: Collection[int], *, on: bool) -> None:

@@ -111,14 +111,20 @@ def _most(amount: int) -> str:
     return "max" if amount < 0 else str(amount)
 
 
-async def set_balloon(state: Running, kib: int) -> None:
-    """Ask the guest to make do with less memory, or give some back. Raises: WrongState where it has no balloon."""
+def balloon_of(state: Running) -> MemBalloon:
+    """Find a running machine's balloon. Raises: WrongState where it has none."""
     devices = state.domain.devices
     balloon = next(iter(devices.of(MemBalloon)), None) if devices is not None else None
     if balloon is None or balloon.model == "none":
         raise WrongState(
             "Unable to change memory of active domain without the balloon device and guest OS balloon driver"
         )
+    return balloon
+
+
+async def set_balloon(state: Running, kib: int) -> None:
+    """Ask the guest to make do with less memory, or give some back. Raises: WrongState where it has no balloon."""
+    balloon_of(state)
     await state.qmp("balloon", {"value": kib * 1024})
 
 

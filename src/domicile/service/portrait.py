@@ -27,7 +27,8 @@ _SHOWN = {"disk", "interface", "graphics", "serial", "console", "channel", "cont
 async def portrait(service: Service, entry: Entry) -> Answer:
     """Paint it."""
     domain = service.domain(entry)
-    answer = {**answers.brief(entry), **_definition(domain), **_devices(domain, entry)}
+    waiting = await service.applying.pending(entry)
+    answer = {**answers.brief(entry), "waiting": waiting, **_definition(domain), **_devices(domain, entry)}
     if entry.machine is not None:
         answer["running"] = _running(entry)
     paths = [disk["source"] for disk in answer["disks"] if disk["source"].startswith("/")]

@@ -22,6 +22,7 @@ from domicile.plan.host import Host
 from domicile.runtime.console import Console, Consoles
 from domicile.service import snapshot_settling
 from domicile.service.agents import Agents
+from domicile.service.applying import Applying
 from domicile.service.backups import Backups
 from domicile.service.block_jobs import BlockJobs
 from domicile.service.changes import Changes
@@ -106,6 +107,7 @@ class Service:
         self.pools, self.images = Pools(self), ImagesInUse(self)
         self.volumes, self.past, self.backups = Volumes(self), Past(self), Backups(self)
         self.snapshots, self.checkpoints, self.block_jobs = Snapshots(self), Checkpoints(self), BlockJobs(self)
+        self.applying = Applying(self)
         self.arrivals, self.departures = Arrivals(self), Departures(self)
         #: URIs under which other hosts reach this daemon, beside its socket.
         self.reachable: list[str] = []

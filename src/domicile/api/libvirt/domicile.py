@@ -14,6 +14,7 @@ import msgspec
 
 from domicile import __version__
 from domicile.api.libvirt.author import author
+from domicile.api.libvirt.domicile_change import BY_CONFIGURATION, keeping
 from domicile.api.libvirt.registry import Registry
 from domicile.base.errors import Conflict, Denied, NotFound
 from domicile.domain.leaves import INDEXED, PLACES
@@ -25,7 +26,6 @@ from domicile.service.portrait import portrait
 
 if TYPE_CHECKING:
     from domicile.api.libvirt.session import Session
-    from domicile.service.definitions import Keep
     from domicile.service.service import Service
     from domicile.store.values import Revision
 
@@ -168,7 +168,7 @@ async def argv(conn: Session[Service], domain: str) -> bytes:
 @handlers.handle(calls.define_report)
 async def define_report(conn: Session[Service], xml: str, strict: int, why: str | None, expect_head: int) -> bytes:
     """Store a definition and say what was filled in; with a head given, only where nobody changed it meanwhile."""
-    return await _define(conn, xml, strict, why, expect_head, _BY_CONFIGURATION)
+    return await _define(conn, xml, strict, why, expect_head, BY_CONFIGURATION)
 
 
 @handlers.handle(calls.define_keeping)
@@ -179,17 +179,11 @@ async def define_keeping(
     return await _define(conn, xml, strict, why, expect_head, keep)
 
 
-_BY_CONFIGURATION, _KEEP, _FRESH = 0, 1, 2
-
-
 async def _define(conn: Session[Service], xml: str, strict: int, why: str | None, expect_head: int, keep: int) -> bytes:
     kind: Any = "edit" if expect_head else "define"
-    wished: dict[int, Keep] = {_KEEP: "all", _FRESH: "nothing"}
-    # Who uses Domicile's own command means the machine of that name, where libvirt's clients name it by its UUID.
-    configured: Keep = "nothing" if conn.context.definitions.keep == "nothing" else "all"
     done = await conn.context.define(
         xml, author(conn, kind), strict=bool(strict), why=why or "", expect_head=expect_head or None, kind=kind,
-        keep=wished.get(keep, configured),
+        keep=keeping(conn.context, keep),
     )  # fmt: skip
     return json(answers.defined(conn.context, done.entry, done.revision, done.report, created=done.created))
 
