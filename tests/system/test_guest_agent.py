@@ -41,7 +41,7 @@ def agent(answers: dict[str, Any]) -> str:
     cases = "".join(f"*'\"{name}\"'*) echo '{json.dumps({'return': said})}' >&3;;\n" for name, said in answers.items())
     return f"""port=$(echo /dev/vport*p1)
 exec 3<>$port
-while sleep 0.1; do while read -r line <&3; do case $line in
+while sleep 0.1; do while read -r line <&3; do echo "$line" >> /said; case $line in
 *guest-sync-delimited*) id=${{line##*:}}; id=${{id%%\\}}*}}; printf '\\377{{"return": %s}}\\n' $id >&3;;
 *'"guest-shutdown"'*) poweroff -f;;
 *'"guest-suspend-ram"'*) echo mem > /sys/power/state;;
@@ -158,3 +158,11 @@ def test_a_guest_sleeps_and_is_woken(vm: Any) -> None:
     vm.virsh("dompmwakeup", "vm")
     vm.wait_state("vm", "running")
     assert vm.virsh("domstate", "vm", "--reason").stdout.strip() == "running (event wakeup)"
+
+
+def test_file_systems_are_held_still_for_a_snapshot(vm: Any) -> None:
+    vm.virsh("snapshot-create-as", "vm", "still", "--disk-only", "--quiesce")
+    assert vm.state("vm") == "running" and ".still" in vm.virsh("domblklist", "vm").stdout
+    console = vm.console("vm")
+    console.send("grep -o 'fsfreeze-[a-z]*' /said | tr '\\n' ' '; echo done\n")
+    assert "fsfreeze-freeze fsfreeze-thaw" in console.expect("done")

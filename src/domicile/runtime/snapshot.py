@@ -111,7 +111,8 @@ async def run(ask: Speaker, command: str, job: str, arguments: Mapping[str, Any]
 
 async def ended(ask: Speaker, job: str, stall: float = STALL) -> None:
     """Wait until a job has ended, and dismiss it; one that is not there has ended. Raises: QemuRefused, DeadlineExceeded."""
-    pause, moved, last = _FIRST_LOOK, time.monotonic(), ""
+    began = moved = time.monotonic()
+    last = ""
     while True:
         found = next((each for each in await ask("query-jobs") if each.get("id") == job), None)
         if found is None:
@@ -126,5 +127,5 @@ async def ended(ask: Speaker, job: str, stall: float = STALL) -> None:
             moved, last = time.monotonic(), state
         if time.monotonic() - moved > stall:
             raise DeadlineExceeded(f"QEMU's job '{job}' did not move for {stall:g} s")
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, _LOOKS_APART)
+        # A twentieth of the time that it took so far: nobody waits much longer than the job takes.
+        await asyncio.sleep(min(max((time.monotonic() - began) / 20, _FIRST_LOOK), _LOOKS_APART))
