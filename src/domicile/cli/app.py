@@ -21,7 +21,7 @@ from domicile.cli.words import say
 
 #: The sections of `domicile --help`, and in which module each command is.
 COMMANDS: dict[str, dict[str, str]] = {
-    "look": {"list": "listing", "info": "info", "find": "find", "query": "query", "xml": "definition", "explain": "explain", "argv": "explain"},
+    "look": {"list": "listing", "info": "info", "find": "find", "query": "query", "impact": "impact", "xml": "definition", "explain": "explain", "argv": "explain"},
     "define": {
         "create": "create", "define": "definition", "edit": "edit", "plan": "plan", "apply": "plan", "undefine": "definition", "undelete": "definition",
         "check": "check", "adapt": "adapt", "import": "importing",

@@ -42,5 +42,13 @@ WORDS: dict[str, tuple[str, str]] = {
         "--revision-at and --all-revisions exclude each other; one of them would be accepted",
         "--revision-at 与 --all-revisions 不能同时使用；请只用其一",
     ),
+    "im_none": ("no virtual machine would be hit", "没有虚拟机会受影响"),
+    "im_why": ("WHY", "原因"),
+    "im_no_device": ("QEMU has no device '{name}'", "QEMU 没有设备“{name}”"),
+    "im_no_cpu": ("QEMU has no CPU model '{name}'", "QEMU 没有 CPU 型号“{name}”"),
+    "im_no_qemu": (
+        "{path} is neither a QEMU nor recorded capabilities of one: {why}",
+        "{path} 既不是 QEMU，也不是其能力记录：{why}",
+    ),
     "db_owed": ("{count} changes wait to be written down", "{count} 项更改等待写入"),
 }

@@ -60,9 +60,12 @@ class Found(NamedTuple):
 def find(connection: Connection, question: Question, columns: list[str], limit: int) -> list[Found]:
     """Find the defined domains for which a question holds now, by name."""
     paths = {row.id: row.path for row in connection.execute(select(leaf_path))}
-    holds = _Compiler(connection, paths).holds(question)
-    wanted = select(domain.c.id, domain.c.uuid, domain.c.name, domain.c.head)
-    wanted = wanted.where(domain.c.undefined_at.is_(None), holds).order_by(domain.c.name)
+    compiler = _Compiler(connection, paths)
+    compiler.narrow(question)
+    wanted = select(domain.c.id, domain.c.uuid, domain.c.name, domain.c.head).where(domain.c.undefined_at.is_(None))
+    if compiler.within is not None:
+        wanted = wanted.where(compiler.among_few())
+    wanted = wanted.where(compiler.holds(question)).order_by(domain.c.name)
     rows = connection.execute(wanted.limit(limit) if limit else wanted).all()
     if not columns:
         return [Found(row.uuid, row.name, row.head, {}) for row in rows]
@@ -140,25 +143,39 @@ class _Compiler:
         if isinstance(question, Not):
             return not_(self.holds(question.inner))
         if isinstance(question, Both):
-            if question.every:
-                return self._all(question.parts)
-            return or_(*(self.holds(part) for part in question.parts))
+            return (and_ if question.every else or_)(*(self.holds(part) for part in question.parts))
         return self._term(question)
 
-    def _all(self, parts: tuple[Question, ...]) -> ColumnElement[bool]:
-        """Ask the rest only of those few for which one part holds, if there is such a part: no planner can know."""
-        outer = self._within
-        for part in sorted((p for p in parts if isinstance(p, Term)), key=lambda term: term.op != "="):
-            wanted = select(domain.c.id).where(domain.c.undefined_at.is_(None), self._term(part)).limit(_FEW + 1)
+    def narrow(self, question: Question) -> None:
+        """Find out whether only few domains come into question, which no planner can know: the rest is asked of those alone."""
+        self._within = self._few(question)
+
+    @property
+    def within(self) -> list[int] | None:
+        """The few domains that come into question; None where there are many."""
+        return self._within
+
+    def _few(self, question: Question) -> list[int] | None:
+        if isinstance(question, Not):
+            return None
+        if isinstance(question, Term):
+            wanted = select(domain.c.id).where(self._term(question)).limit(_FEW + 1)
             found = list(self._connection.execute(wanted).scalars())
-            if len(found) <= _FEW:
-                self._within = found
-                break
-        try:
-            few = [] if self._within is None else [self._among(domain.c.id, self._within)]
-            return and_(*few, *(self.holds(part) for part in parts))
-        finally:
-            self._within = outer
+            return found if len(found) <= _FEW else None
+        ordered = sorted(question.parts, key=lambda part: not (isinstance(part, Term) and part.op == "="))
+        if question.every:
+            return next((few for part in ordered if (few := self._few(part)) is not None), None)
+        union: set[int] = set()
+        for part in ordered:
+            few = self._few(part)
+            if few is None or len(union) > _FEW:
+                return None
+            union |= set(few)
+        return sorted(union)
+
+    def among_few(self) -> ColumnElement[bool]:
+        """Say that a row of `domain` is one of the few."""
+        return self._among(domain.c.id, self._within or [])
 
     def _term(self, question: Term) -> ColumnElement[bool]:
         matches = pattern(question.path).match
