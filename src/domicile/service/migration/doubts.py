@@ -122,9 +122,10 @@ class Doubts:
             await self._service.machines.release(entry.uuid, settled=True)
             return
         machine.expect_end(None)
-        machine.note(leaving=None)
         if ran and machine.state is State.PAUSED:
             await machine.go_on(Running.MIGRATION_CANCELED)
+        # Not before: a daemon that ends in between leaves the rest to the next one.
+        machine.note(leaving=None)
 
     async def undefine(self, entry: Entry, note: Leaving | None, author: Author) -> None:
         """Take the definition here out of service, where that was wished and the target has one of its own."""
