@@ -1,6 +1,7 @@
 """A few rounds of the arena, in a fixed time; by hand there are more (see arena.py)."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -93,3 +94,42 @@ def test_one_machine_runs_where_hosts_share_a_database(arena) -> None:
     finally:
         server.close()
     assert done and all(one.ended in ("source", "target", "crashed") for one in done)
+
+
+def test_a_host_is_emptied(arena) -> None:
+    postgres = _load("postgres")
+    if postgres.binaries() is None:
+        pytest.skip("no PostgreSQL server is installed (package postgresql)")
+    pytest.importorskip("psycopg", reason="psycopg is not installed (domicile[postgresql])")
+    server = postgres.Postgres()
+    try:
+        field = arena.Arena((server.url, server.stop, server.start))
+        try:
+            one, two = field.hosts
+
+            def cli(host, *words: str) -> subprocess.CompletedProcess[str]:
+                command = [str(arena.PROGRAMS / "domicile"), "--root", str(host.root), *words]
+                return subprocess.run(command, capture_output=True, text=True, timeout=120, env=arena.ENVIRONMENT)
+
+            seen = json.loads(cli(one, "host", "list", "--json").stdout)
+            assert {each["id"]: each["open"] for each in seen} == {one.identity(): True, two.identity(): True}
+            kept = cli(one, "host", "drain")
+            assert (
+                kept.returncode == 1 and "without shared storage is unsafe" in kept.stderr and one.state() == "running"
+            )
+            refused = cli(two, "migrate", arena.NAME, "no-such-host")
+            assert refused.returncode == 1
+            done = cli(one, "host", "drain", "--to", two.identity(), "--unsafe")
+            assert done.returncode == 0 and "nothing runs here any more" in done.stdout
+            assert (one.state(), two.state()) == ("shut off", "running") and field._claim(one) == two.identity()
+            back = cli(two, "migrate", arena.NAME, one.far_uri, "--unsafe")
+            assert back.returncode == 1 and "drained" in back.stderr and two.state() == "running"
+            assert cli(two, "host", "drain", "--unsafe").returncode == 1 and two.state() == "running"
+            for host in (one, two):
+                assert cli(host, "host", "undrain").returncode == 0
+            moved = cli(two, "migrate", arena.NAME, one.identity(), "--unsafe")
+            assert moved.returncode == 0 and one.state() == "running" and not field.spoken.judge()
+        finally:
+            field.close()
+    finally:
+        server.close()

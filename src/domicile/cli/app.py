@@ -28,7 +28,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "run": {
         "start": "life", "shutdown": "life", "reboot": "life", "reset": "life", "destroy": "life", "suspend": "life",
-        "resume": "life", "autostart": "life", "console": "console", "migrate": "migrate",
+        "resume": "life", "autostart": "life", "console": "console", "migrate": "migrate", "host": "host",
     },
     "past": {
         "history": "history", "show": "history", "diff": "history", "blame": "past", "at": "past", "rollback": "history",

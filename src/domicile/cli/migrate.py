@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import click
 
-from domicile.base.errors import DomicileError
+from domicile.base.errors import DomicileError, NotFound
 from domicile.cli import connection, screen
 from domicile.cli.command import Argument, Option, command, machine, state
 from domicile.cli.connection import calls
@@ -43,26 +44,30 @@ _LOOK, _LONG = 0.2, 24 * 3600.0
 )
 def migrate_(vm: str, host_uri: str, check: bool, **given: Any) -> None:
     """Move a running machine to another host."""
-    target = host_uri
-    flags, params = _wish(given)
     with connection.connect(state()) as client:
         dom = connection.find(client, vm)
+        target = host_uri if ":" in host_uri else str(candidates(client, host_uri)[0]["uris"][0])
         if check:
-            _check(client, dom, target, flags, params)
+            _check(client, dom, target, *_wish(given))
             return
-        stored = client.call(remote.domain_is_persistent, dom)
-        if stored:
-            flags |= _PERSIST | (0 if given["keep_definition"] else _UNDEFINE)
-        began = time.monotonic()
-        _follow(client, dom, target, flags, params)
-    took = time.monotonic() - began
+        took = move(client, dom, target, given)
     if state().json:
         screen.json({"name": dom.name, "uuid": dom.uuid_text, "target": target, "seconds": round(took, 3)})
     else:
-        screen.out(say("did_migrate", name=given["name"] or dom.name, target=target, seconds=f"{took:.1f}"))
+        screen.out(say("did_migrate", name=given["name"] or dom.name, target=host_uri, seconds=f"{took:.1f}"))
 
 
-def _wish(given: dict[str, Any]) -> tuple[int, list[TypedParam]]:
+def move(client: Client, dom: Domain, target: str, given: Mapping[str, Any]) -> float:
+    """Move a machine to the host of a URI, with its definition; return how many seconds it took. Raises: DomicileError."""
+    flags, params = _wish(given)
+    if client.call(remote.domain_is_persistent, dom):
+        flags |= _PERSIST | (0 if given.get("keep_definition") else _UNDEFINE)
+    began = time.monotonic()
+    _follow(client, dom, target, flags, params)
+    return time.monotonic() - began
+
+
+def _wish(given: Mapping[str, Any]) -> tuple[int, list[TypedParam]]:
     flags = _LIVE | _P2P
     for name, bit in (
         ("copy_storage", _COPY),
@@ -71,13 +76,13 @@ def _wish(given: dict[str, Any]) -> tuple[int, list[TypedParam]]:
         ("paused", _PAUSED),
         ("unsafe", _UNSAFE),
     ):
-        flags |= bit if given[name] else 0
+        flags |= bit if given.get(name) else 0
     params = []
-    if given["name"]:
+    if given.get("name"):
         params.append(TypedParam("destination_name", _STRING, given["name"]))
-    if given["way"]:
+    if given.get("way"):
         params.append(TypedParam("migrate_uri", _STRING, given["way"]))
-    if given["bandwidth"]:
+    if given.get("bandwidth"):
         params.append(TypedParam("bandwidth", _ULLONG, given["bandwidth"]))
     return flags, params
 
@@ -148,3 +153,14 @@ def _show(client: Client, dom: Domain) -> None:
         speed = seen.get("memory_bps", 0) / 2**20
         sys.stderr.write("\r\033[K" + say("migrate_progress", share=share, speed=f"{speed:.0f}"))
         sys.stderr.flush()
+
+
+def candidates(client: Client, name: str | None) -> list[dict[str, Any]]:
+    """List the hosts that machines may go to, the one with the most free memory first. Raises: NotFound where there is none."""
+    hosts = connection.ask_of(client, calls.hosts)
+    wanted = [each for each in hosts if each["open"] and not each["here"]]
+    if name is not None:
+        wanted = [each for each in wanted if name in (each.get("hostname"), each["id"])]
+    if not wanted:
+        raise NotFound(say("host_none" if name is None else "host_unknown", name=name))
+    return sorted(wanted, key=lambda each: -int(each.get("free_kib", 0)))

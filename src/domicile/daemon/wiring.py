@@ -114,13 +114,15 @@ async def serve(config: Config, paths: Paths, stop: asyncio.Event, ready: Callab
     starting = asyncio.create_task(_autostart(service), name="autostart")
     indexing = asyncio.create_task(_index(service, server), name="indexing")
     watching = asyncio.create_task(service.standing.watch(), name="database")
+    beating = asyncio.create_task(service.fleet.watch(), name="fleet")
     try:
         await stop.wait()
     finally:
         starting.cancel()
         indexing.cancel()
         watching.cancel()
-        await asyncio.gather(starting, indexing, watching, return_exceptions=True)
+        beating.cancel()
+        await asyncio.gather(starting, indexing, watching, beating, return_exceptions=True)
         await server.close(grace=3)
         await service.close()
         log.info("stopped")

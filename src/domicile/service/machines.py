@@ -131,6 +131,7 @@ class Machines:
         """
         service = self._service
         await service.standing.settle()
+        service.fleet.demand_open()
         if entry.ending is not None:
             await asyncio.shield(entry.ending)
         missing = [gap.what for gap in unplanned.gaps(domain) if gap.refused]

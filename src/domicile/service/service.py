@@ -32,6 +32,7 @@ from domicile.service.definitions import Definitions
 from domicile.service.emulators import Emulators
 from domicile.service.entry import Entry
 from domicile.service.filters import Filters
+from domicile.service.fleet import Fleet
 from domicile.service.guest import Guest
 from domicile.service.images_in_use import ImagesInUse
 from domicile.service.machines import Machines
@@ -108,7 +109,7 @@ class Service:
         self.volumes, self.past, self.backups = Volumes(self), Past(self), Backups(self)
         self.snapshots, self.checkpoints, self.block_jobs = Snapshots(self), Checkpoints(self), BlockJobs(self)
         self.applying = Applying(self)
-        self.arrivals, self.departures = Arrivals(self), Departures(self)
+        self.arrivals, self.departures, self.fleet = Arrivals(self), Departures(self), Fleet(self)
         #: URIs under which other hosts reach this daemon, beside its socket.
         self.reachable: list[str] = []
         self.definitions, self.machines, self.changes = definitions, machines, Changes(self)

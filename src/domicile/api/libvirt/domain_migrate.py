@@ -315,3 +315,16 @@ async def migration_check(conn: Session[Service], domain: str, uri: str, flags: 
 async def migration_check_here(conn: Session[Service], xml: str, cookie: bytes, name: str | None) -> bytes:
     """List all that keeps a machine of another host from here."""
     return _json(await preview.here(conn.context, xml, cookie, name))
+
+
+@handlers.handle(own.hosts)
+async def hosts(conn: Session[Service]) -> bytes:
+    """List the hosts that share this daemon's database."""
+    return _json(await conn.context.fleet.hosts())
+
+
+@handlers.handle(own.host_drained)
+async def host_drained(conn: Session[Service], on: int) -> bytes:
+    """Close this host to machines, or open it again."""
+    await conn.context.fleet.drain(bool(on))
+    return _json({"drained": conn.context.fleet.drained})

@@ -126,3 +126,11 @@ def migration_check(domain: str, uri: str, flags: u64, params: Params64) -> Json
 
 @domicile.call(162, "domain:migrate domain:read")
 def migration_check_here(xml: str, cookie: Cookie, name: str | None) -> Json: ...
+
+
+@domicile.call(163, "connect:read")
+def hosts() -> Json: ...
+
+
+@domicile.call(164, "connect:write")
+def host_drained(on: u32) -> Json: ...

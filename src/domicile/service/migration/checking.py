@@ -101,6 +101,8 @@ async def arriving_problems(service: Service, domain: Domain, source: Cookie) ->
         missing=missing, memory_kib=inspect.memory_free_kib(), room=room,
     )  # fmt: skip
     found = preflight.arriving(domain, target, copied=frozenset(copied))
+    if service.fleet.drained:
+        found.append(Problem("", "the target is drained: nothing comes there", accepted="another host"))
     try:
         service.registry.startable(domain.uuid or "", domain.name or "")
     except (Conflict, WrongState) as error:
