@@ -157,8 +157,9 @@ def test_fetched_over_nbd(vm: Any, folder: Path, running: Console, tmp_path: Pat
     assert "None" in vm.virsh("domjobinfo", "count").stdout and not (folder / "scratch").exists()
     assert vm.virsh("backup-dumpxml", "count", check=False).returncode
     backup(vm, tmp_path, inside, mode="pull")
-    vm.virsh("domjobabort", "count")
     press(running, "B")
+    vm.virsh("destroy", "count")
+    wait_until("the scratch file to go", lambda: not (folder / "scratch").exists())
 
 
 def test_refused_before_anything_happens(vm: Any, folder: Path, running: Console, tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ def test_told_of_and_steered(vm: Any, folder: Path, running: Console) -> None:
             "7",
         )
         assert "bandwidth=7\n" in vm.virsh("blockjob", "count", "vda", "--raw").stdout
+        kept = vm.virsh("detach-disk", "count", "vda", "--live", check=False)
+        assert kept.returncode and "active block job" in kept.stderr
         vm.virsh("blockjob", "count", "vda", "--abort", "--async")
         wait_until("the job to end", lambda: "type=" not in vm.virsh("blockjob", "count", "vda", "--raw").stdout)
         vm.virsh("blockpull", "count", "vda", "--wait")

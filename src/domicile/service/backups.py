@@ -47,6 +47,8 @@ NO_DOMAIN_BACKUP = 104
 _FIRST_LOOK, _LOOKS_APART = 0.01, 0.5
 #: Seconds a backup that was aborted may take to end.
 _PATIENCE = 30.0
+#: Seconds a QEMU whose monitor broke off may take to be known as ended.
+_ENDING = 3.0
 CANCELED = "Operation canceled"
 
 
@@ -185,7 +187,18 @@ class Backups:
     # Watching.
 
     async def _watch(self, entry: Entry, state: Running, run: Backup, job: Job) -> None:
-        """See a backup to its end, and clear up after it."""
+        """See a backup to its end, and clear up after it; one whose machine ends leaves no scratch files."""
+        try:
+            await self._follow(entry, state, run, job)
+        except DomicileError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ENDING):
+                    await state.machine.wait()
+            if state.machine.over:
+                await asyncio.to_thread(_unscratch, run)
+            raise
+
+    async def _follow(self, entry: Entry, state: Running, run: Backup, job: Job) -> None:
         machine, pause, told = state.machine, _FIRST_LOOK, False
         errors: dict[str, str] = {}
         while True:
@@ -248,8 +261,7 @@ class Backups:
             base = part.target.removesuffix("-format").removesuffix("-storage")
             for ending in ("-format", "-storage"):
                 await self._try(state, "blockdev-del", {"node-name": f"{base}{ending}"})
-            if run.pull and part.made:
-                await asyncio.to_thread(Path(part.path).unlink, missing_ok=True)
+        await asyncio.to_thread(_unscratch, run)
         await self._forget(state)
 
     async def _try(self, state: Running, command: str, arguments: dict[str, Any] | None) -> None:
@@ -287,6 +299,14 @@ class Backups:
                 await self._watch(entry, state, run, job)
         except DomicileError as error:
             log.warning("backup ended", domain=entry.name, reason=error.message)
+
+
+def _unscratch(run: Backup) -> None:
+    """Remove the scratch files that were made for a backup."""
+    for part in run.parts if run.pull else ():
+        if part.made:
+            with suppress(OSError):
+                Path(part.path).unlink(missing_ok=True)
 
 
 def _free(disk: BackupDisk, *, reuse: bool) -> None:

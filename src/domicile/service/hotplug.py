@@ -232,7 +232,10 @@ async def detach(state: Running, device: Device, *, by_name: bool = False) -> bo
 
     Raises: NotFound, Unsupported, QemuRefused
     """
-    alias = _alias(check_detach(state.domain, device, by_name=by_name))
+    found = check_detach(state.domain, device, by_name=by_name)
+    if isinstance(found, Disk) and edit.target(found) in state.live.jobs:
+        raise WrongState(f"disk '{edit.target(found)}' cannot be detached: it has an active block job")
+    alias = _alias(found)
     if not await removal.remove(state, alias):
         return False
     await _forget(state, alias)
