@@ -402,6 +402,8 @@ class Arena:
         for host, state in zip((source, target), now, strict=True):
             self._nothing_left(host, 1 if state == "running" else 0)
         found.ended = "target" if now[1] == "running" else "source" if now[0] == "running" else "crashed"
+        if found.blow == "nothing" and found.ended != "target":
+            raise Failure(f"nothing died, and yet it did not move: {found.said}")
         self._check_claims(source, target, now)
         if not running:
             # The machine died with its QEMU, as any would; nothing of it is lost.
