@@ -23,6 +23,7 @@ from domicile.runtime.job import Operation
 from domicile.runtime.record import Record
 from domicile.runtime.start import Incoming
 from domicile.runtime.states import Paused, Running, Shutoff
+from domicile.schema import tree
 from domicile.service import disk_sources
 from domicile.service.entry import Entry
 from domicile.service.outfile import forget_cached, opened, rewritten
@@ -92,8 +93,7 @@ class Saves:
                 domain = await self.dormant(entry)
                 if xml is not None:
                     wished = (await service.definitions.complete(xml)).domain
-                    same_hardware(domain, wished)
-                    domain = wished
+                    domain = agreed(service.domain(entry, inactive=True), domain, wished)
                 text = document.write(domain)
                 live = entry.live
                 revision = live.revision if live is not None and xml is None and entry.persistent else 0
@@ -325,6 +325,23 @@ class Saves:
 
 def _revision(entry: Entry, image: Image) -> int:
     return image.revision if 0 < image.revision <= entry.head else 0
+
+
+def agreed(asked: Domain, running: Domain, wished: Domain) -> Domain:
+    """Give the document in a running machine's place that its owner wished for; its guest must see the same hardware.
+
+    The owner's may have the CPU as the running machine's document shows it, or as it was `asked` for: then it gets what the
+    guest has. Raises: Unsupported
+    """
+    plain: Domain = tree.copy(running)
+    plain.cpu, plain.seclabel = asked.cpu, asked.seclabel
+    try:
+        same_hardware(plain, wished)
+    except Unsupported:
+        same_hardware(running, wished)
+    else:
+        wished.cpu = running.cpu
+    return wished
 
 
 def same_hardware(old: Domain, new: Domain) -> None:

@@ -30,7 +30,7 @@ from domicile.service.migration.cookie import Cookie, CopiedDisk
 from domicile.service.migration.copies import Mirrors
 from domicile.service.migration.doubts import Doubts
 from domicile.service.migration.wish import How, Wish
-from domicile.service.saves import same_hardware
+from domicile.service.saves import agreed
 from domicile.store.values import Author
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Departures:
             await service.emulators.ensure_for(live)
             dormant = complete(live, service.host, service.emulators.find).domain
             places = names.by_place(dormant, known)
-            xml = await self._wished(dormant, wish)
+            xml = await self._wished(entry, dormant, wish)
             ran = machine.state is State.RUNNING
             kept = stack.pop_all()
         found = Departure(entry, machine, token, wish, job, kept, mirrors, disks, ran)
@@ -138,14 +138,14 @@ class Departures:
             persistent=persistent, owners=tuple(machine.record().lent.items()) if machine is not None else (), sent=time.time(),
         )  # fmt: skip
 
-    async def _wished(self, dormant: Domain, wish: Wish) -> str:
+    async def _wished(self, entry: Entry, dormant: Domain, wish: Wish) -> str:
         """Give the document that travels: the machine's own, or its owner's where the hardware is the same."""
         xml = wish.text("destination_xml")
         if xml is None:
             return document.write(dormant)
         wished = (await self._service.definitions.complete(xml)).domain
-        same_hardware(dormant, wished)
-        return document.write(wished)
+        asked = self._service.domain(entry, inactive=True)
+        return document.write(agreed(asked, dormant, wished))
 
     def _offline(self, entry: Entry, wish: Wish, token: str) -> tuple[Cookie, str, str]:
         """Begin to migrate a definition alone."""
