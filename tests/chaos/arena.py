@@ -111,6 +111,9 @@ class Proxy:
     def close(self) -> None:
         """End it."""
         self.break_off()
+        # Whoever waits in accept() would keep the port.
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
 
 
