@@ -16,7 +16,7 @@ from domicile.domain import document, provenance
 from domicile.domain.adapt import Adapted, Surroundings, adapt
 from domicile.domain.complete import Completed, complete_text
 from domicile.domain.plan import plan_domain
-from domicile.host import firmware, inspect, kvm, tap
+from domicile.host import firmware, helpers, inspect, kvm, tap
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
 from domicile.qemu import cache
@@ -49,6 +49,7 @@ class Local:
             numa_nodes=frozenset(cell.id for cell in inspect.cells()),
             iommu_group=inspect.iommu_group,
             cannot_run=inspect.cannot_run,
+            has_program=helpers.installed,
             firmwares=firmware.read(),
         )
         return cls(host, runs, Paths.session().cache, inspect.emulators(), {})

@@ -18,7 +18,7 @@ from domicile.api.libvirt.server import Server
 from domicile.base.errors import DomicileError
 from domicile.daemon import access, database
 from domicile.daemon.config import Config
-from domicile.host import firmware, inspect, kvm
+from domicile.host import firmware, helpers, inspect, kvm
 from domicile.host.fulfil import Host as HostResources
 from domicile.host.user import qemu_user
 from domicile.plan.host import Directories, Host
@@ -54,7 +54,7 @@ async def build(config: Config, paths: Paths) -> Service:
         ),
         page_kib=inspect.page_size() // 1024, environment=dict(os.environ), firmwares=await asyncio.to_thread(firmware.read),
         vhost_net=os.access("/dev/vhost-net", os.R_OK | os.W_OK), render_node=inspect.render_node(), iommu_group=inspect.iommu_group,
-        cannot_run=inspect.cannot_run,
+        cannot_run=inspect.cannot_run, has_program=helpers.installed,
         hugepages=huge.mounts, hugepage_kib=huge.usual_kib, numa_nodes=frozenset(cell.id for cell in inspect.cells()),
     )  # fmt: skip
     emulators = Emulators(paths.cache, kvm=works)

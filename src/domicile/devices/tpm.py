@@ -140,6 +140,9 @@ def check(tpm: Tpm, c: Completion) -> None:
         c.problem(tpm, f"'{c.caps.binary}' has no TPM model '{model}'", ", ".join(c.caps.tpm_models), "@model")
     if backend.version == "1.2" and (model != "tpm-tis" or not c.x86):
         c.problem(backend, f"TPM model '{model}' does not exist for version '1.2'", "2.0", "@version")
+    if backend.type == "emulator" and not c.host.has_program("swtpm"):
+        message = f"TPM version '{backend.version}' is not to be had: the program 'swtpm' is not installed on this host"
+        c.problem(backend, message, "the package swtpm, or a TPM of the host", "@version")
     if backend.active_pcr_banks is not None and backend.version != "2.0":
         banks = backend.active_pcr_banks
         c.problem(banks, "<active_pcr_banks/> is only for TPM version '2.0'", "version='2.0'")

@@ -53,6 +53,10 @@ def check(watchdog: Watchdog, c: Completion) -> None:
         "diag288": c.board.name == "s390-ccw",
         "itco": c.q35,
     }[model]
+    if model == "itco" and c.host.libvirt < (9, 1):
+        # It is in every q35 machine all the same; only an element for it came later.
+        message = "watchdog model 'itco' is known since libvirt 9.1, and 9.0 is what this daemon follows"
+        c.problem(watchdog, message, "another model, or qemu.libvirt = '9.1' in the configuration", "@model")
     if not here:
         message = f"watchdog model '{model}' does not exist on machine type '{c.machine}' of '{c.arch}'"
         c.problem(watchdog, message, "another model", "@model")

@@ -10,6 +10,7 @@ from domicile.devices.disk.source import DiskSource
 from domicile.domain.domain import Domain
 from domicile.domain.os import Loader, Nvram
 from domicile.plan.facts import Planning
+from domicile.plan.firmware import template_of
 from domicile.plan.need import Copied, File, Need
 from domicile.plan.qemu import NULL, Item, Keyed, Structured
 from domicile.schema import tree
@@ -30,7 +31,8 @@ def wishes(domain: Domain, p: Planning) -> Iterator[Item | Need]:
     if nvram is not None:
         if nvram.place is not None:
             if nvram.type != "block":
-                yield Copied(nvram.place, nvram.template or "", origin="os/nvram")
+                usual = template_of(loader.path or "", p.host.firmwares) if loader is not None else ""
+                yield Copied(nvram.place, nvram.template or usual, origin="os/nvram")
             yield File(nvram.place, writable=True, origin="os/nvram")
         source = _with_ports(nvram.source) if nvram.source is not None else DiskSource(file=nvram.path)
         kept = storage(nvram.type or "file", source, "libvirt-pflash1-storage", False, False, p, "os/nvram")

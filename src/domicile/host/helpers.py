@@ -147,11 +147,19 @@ def find(program: str) -> str:
     Raises:
         HostFailure: it is not installed.
     """
-    places = os.pathsep.join((os.environ.get("PATH", os.defpath), *_FURTHER))
-    found = shutil.which(program, path=places)
+    found = _which(program)
     if found is None:
         raise HostFailure(f"the program '{program}' is not installed on this host")
     return found
+
+
+def installed(program: str) -> bool:
+    """Say whether a program that is named alone is installed."""
+    return _which(program) is not None
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_FURTHER)))
 
 
 def _spawn(words: Sequence[str], stream: BinaryIO, cwd: Path, pass_fds: list[int]) -> Process:

@@ -23,6 +23,12 @@ OLD_PAIRS: Mapping[str, str] = {
 }
 
 
+def template_of(path: str, firmwares: Iterable[Firmware]) -> str:
+    """Name the variables that belong to an image which is named itself; empty where nothing is known of it."""
+    described = (firmware.template for firmware in firmwares if firmware.path == path and firmware.mode == "split")
+    return OLD_PAIRS.get(path) or next(described, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Firmware:
     """One firmware: its image, how the guest sees it, and for which machines it is made.

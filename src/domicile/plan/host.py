@@ -122,5 +122,7 @@ class Host:
     iommu_group: Callable[[str], int | None] = lambda _address: None
     #: Why a program cannot be run, in the system's words; empty where it can, or nobody knows.
     cannot_run: Callable[[str], str] = lambda _path: ""
+    #: Whether a program that would run beside QEMU is installed.
+    has_program: Callable[[str], bool] = lambda _name: True
     new_mac: Callable[[], str] = ids.new_mac
     new_uuid: Callable[[], str] = ids.new_uuid

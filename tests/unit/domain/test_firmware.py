@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from domicile.base.errors import InvalidDocument
 from domicile.domain import document
 from domicile.domain.rules import firmware, unplanned
 from domicile.plan.facts import Completion
+from domicile.plan.need import Copied
 
 GUEST = """<domain type='qemu'><name>vm</name><memory>262144</memory>
 <os{attribute}><type arch='x86_64' machine='{machine}'>hvm</type>{inner}</os>{outer}{features}</domain>"""
@@ -73,7 +75,6 @@ def test_the_first_that_fits_is_chosen(core: Any, given: str, image: str) -> Non
         (guest("<firmware><feature name='secure-boot'/></firmware>"), "enabled"),
         (guest(NO_SECURE.replace("</f", "<feature enabled='yes' name='enrolled-keys'/></f")), "enrolled-keys"),
         (guest("<loader type='rom' readonly='no'>/x</loader>", firmware=""), "rom"),
-        (guest("<loader>/x</loader><nvram>/y</nvram>", firmware=""), "rom"),
         (guest("<loader stateless='yes' type='pflash'>/x</loader><nvram template='/t'/>", firmware=""), "template"),
         (guest("<loader readonly='no' type='pflash'>/x</loader><nvram>/t</nvram>", firmware=""), "<nvram>"),
         (guest("<loader secure='yes' type='pflash' readonly='yes'>/x</loader>", firmware=""), "<smm>"),
@@ -91,10 +92,21 @@ def test_contradictions_are_refused(core: Any, given: str, named: str) -> None:
     assert any(named in problem.message for problem in core.problems(given))
 
 
+def test_variables_beside_an_image_in_memory_are_refused_since_9_2(core: Any) -> None:
+    given = guest("<loader>/x</loader><nvram>/y</nvram>", firmware="")
+    assert core.complete(given).domain.os.nvram.path == "/y"
+    with pytest.raises(InvalidDocument, match="'rom' keeps no variables"):
+        core.complete(given, libvirt=(9, 2))
+
+
 def test_an_image_named_is_recognised_and_keeps_its_own_variables(core: Any) -> None:
     inner = "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader><nvram>/srv/vars</nvram>"
-    os = core.complete(guest(inner, firmware="")).domain.os
-    assert (os.firmware, os.nvram.path, os.nvram.template) == (None, "/srv/vars", "/usr/share/OVMF/OVMF_VARS_4M.fd")
+    given = guest(inner, firmware="")
+    os = core.complete(given).domain.os
+    # As libvirt 9.0: the template is not written down, and looked up when the variables are made.
+    assert (os.firmware, os.nvram.path, os.nvram.template) == (None, "/srv/vars", None)
+    (copied,) = (need for need in core.plan(given).needs if isinstance(need, Copied))
+    assert (copied.path, copied.template) == ("/srv/vars", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 
 
 def test_an_unknown_image_is_left_alone(core: Any) -> None:

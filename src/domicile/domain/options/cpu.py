@@ -31,6 +31,10 @@ def model(domain: Domain, cpu: Cpu, p: Planning) -> Iterator[tuple[str, Any]]:
     """
     if p.arch in S390:
         s390.check(cpu, p.caps, kvm=p.accel == "kvm")
+    if cpu.mode == "host-passthrough" and p.accel != "kvm":
+        # Observed with libvirtd 9.0: such a definition is kept, its start refused.
+        what = f"CPU mode '{cpu.mode}' needs domain type 'kvm', not '{p.accel}'"
+        raise Unsupported(f"{what} (accepted: maximum, host-model, custom)")
     spelt = _spelt(cpu, p)
     names = {"host-passthrough": "host", "maximum": "max"}
     if spelt is not None:

@@ -15,7 +15,7 @@ from domicile.domain.features import Features, Smm
 from domicile.domain.os import FirmwareFeature, FirmwareFeatures, Loader, Nvram, Os
 from domicile.domain.rules import firmware_checks as checks
 from domicile.plan.facts import Completion
-from domicile.plan.firmware import OLD_PAIRS, Firmware
+from domicile.plan.firmware import Firmware, template_of
 
 _SEV_ES = 4
 
@@ -57,13 +57,11 @@ def _by_hand(domain: Domain, os: Os, loader: Loader, c: Completion) -> None:
         c.problem(os.firmware_features, what, "an image that a description names, or firmware='efi'")
     if loader.format is None:
         _format(loader, "format", "raw", ("the usual format", "通常的格式"), c)
-    # Older releases take an image that is named as it is, whatever its description says; its variables must come from somewhere.
-    template = OLD_PAIRS.get(loader.path or "") or (found.template if found is not None else None)
-    if template and _keeps_variables(loader) and (os.nvram is None or (os.nvram.local and not os.nvram.template)):
-        if os.nvram is None:
-            os.nvram = Nvram()
-            c.add(os.nvram, "the firmware keeps variables", "固件需保存变量")
-        c.default(os.nvram, "template", template, "what belongs to this image", "与此映像配套的模板")
+    # Older releases take an image that is named as it is, whatever its description says; where its variables come from is
+    # looked up at a start (flash.wishes), and not written down.
+    if os.nvram is None and _keeps_variables(loader) and template_of(loader.path or "", c.host.firmwares):
+        os.nvram = Nvram()
+        c.add(os.nvram, "the firmware keeps variables", "固件需保存变量")
 
 
 def _matching(domain: Domain, os: Os, kind: str, c: Completion) -> Iterator[Firmware]:

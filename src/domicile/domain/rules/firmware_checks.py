@@ -50,7 +50,7 @@ def _features(os: Os, c: Completion) -> None:
 
 def _kinds(os: Os, c: Completion) -> None:
     """Only UEFI in a flash chip keeps variables."""
-    rom = os.firmware is None and os.loader is not None and os.loader.type in (None, "rom")
+    rom = c.host.libvirt >= (9, 2) and os.firmware is None and os.loader is not None and os.loader.type in (None, "rom")
     kind = f"firmware '{os.firmware}'" if os.firmware else "a <loader> of type 'rom'"
     if os.firmware != "bios" and not rom:
         return

@@ -23,9 +23,6 @@ def check(domain: Domain, c: Completion) -> None:
     if cpu.migratable is not None and cpu.mode not in _WHOLE:
         what = f"attribute 'migratable' of element 'cpu' stands beside mode '{cpu.mode}'"
         c.problem(cpu, what, "mode='host-passthrough' or 'maximum'", "@migratable")
-    if cpu.mode == "host-passthrough" and domain.type != "kvm":
-        what = f"CPU mode '{cpu.mode}' needs domain type 'kvm', not '{domain.type}'"
-        c.problem(cpu, what, "maximum, host-model, custom", "@mode")
     vendor = cpu.model.vendor_id if cpu.model is not None else None
     if vendor is not None and (len(vendor) != _VENDOR_LETTERS or "," in vendor):
         what = f"attribute 'vendor_id' has the value '{vendor}'"
