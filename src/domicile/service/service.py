@@ -34,6 +34,7 @@ from domicile.service.entry import Entry
 from domicile.service.filters import Filters
 from domicile.service.fleet import Fleet
 from domicile.service.guest import Guest
+from domicile.service.host_devices import HostDevices
 from domicile.service.images_in_use import ImagesInUse
 from domicile.service.machines import Machines
 from domicile.service.migration.arriving import Arrivals
@@ -104,7 +105,7 @@ class Service:
         self.saves, self.controls, self.native = Saves(self), Controls(self), Native(self)
         self.agents, self.guest, self.takeover = Agents(self), Guest(self), Takeover(self)
         self.networks = Networks(store, self.in_store, paths.networks)
-        self.filters, self.secrets = Filters(self), Secrets(self)
+        self.filters, self.secrets, self.host_devices = Filters(self), Secrets(self), HostDevices()
         self.pools, self.images = Pools(self), ImagesInUse(self)
         self.volumes, self.past, self.backups = Volumes(self), Past(self), Backups(self)
         self.snapshots, self.checkpoints, self.block_jobs = Snapshots(self), Checkpoints(self), BlockJobs(self)

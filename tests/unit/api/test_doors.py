@@ -7,7 +7,6 @@ from typing import Any, cast
 import pytest
 
 from domicile.api.libvirt import doors
-from domicile.api.libvirt.absent import handlers as absent
 from domicile.api.libvirt.reference import entry_of, machine_of, reference
 from domicile.base.errors import DomicileError, NotFound, WrongState
 from domicile.rpc.types import Domain
@@ -45,17 +44,6 @@ def test_every_handler_says_what_it_does() -> None:
     local = [name for name, entry in HANDLERS.items() if "<locals>" not in entry.function.__qualname__]
     assert local
     assert not [name for name in local if not inspect.getdoc(HANDLERS[name].function)]
-
-
-def test_what_is_absent_is_empty_or_not_found() -> None:
-    for entry in absent.entries.values():
-        if "_event_" in entry.stub.name:
-            continue
-        arguments = [b"\1" * 16 if "uuid" in entry.stub.name else 1 for _ in range(entry.stub.arity)]
-        try:
-            assert entry.function(None, *arguments) in (0, [], ([], 0)), entry.stub.name
-        except NotFound as fault:
-            assert fault.wire_code != 42, entry.stub.name
 
 
 def test_a_reference_is_kept_until_it_changes(connection: Any) -> None:
