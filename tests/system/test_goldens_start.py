@@ -32,7 +32,7 @@ CASES = sorted(
 LACKS = (
     "is not a valid device model name", "not compiled", "requires accel=kvm", "Could not open '/dev/", "failed to open /dev/", "egl: ",
     "cannot open device", "unable to map backing store", "No such device", "render node", "DMA_BUF", "x11 not available",
-    "Could not init `", "requires kvm", "failed to initialize vcard", "Failed to connect", "Failed to bind socket", "binding socket to", "locking memory failed", "Failed to resolve",
+    "Could not init `", "requires kvm", "failed to set the MEMLOCK", "failed to initialize vcard", "Failed to connect", "Failed to bind socket", "binding socket to", "locking memory failed", "Failed to resolve",
     "do you want to install qemu-", "failed to connect to DBus", "kernel doesn't allow",
 )  # fmt: skip
 

@@ -20,6 +20,7 @@ from domicile.daemon import access, database
 from domicile.daemon.config import Config
 from domicile.host import firmware, helpers, inspect, kvm
 from domicile.host.fulfil import Host as HostResources
+from domicile.host.lending import Lending
 from domicile.host.user import qemu_user
 from domicile.plan.host import Directories, Host
 from domicile.service.definitions import Keep
@@ -58,7 +59,7 @@ async def build(config: Config, paths: Paths) -> Service:
         hugepages=huge.mounts, hugepage_kib=huge.usual_kib, numa_nodes=frozenset(cell.id for cell in inspect.cells()),
     )  # fmt: skip
     emulators = Emulators(paths.cache, kvm=works)
-    service = Service(store, host, HostResources(qemu_user(config.qemu.user or None)), paths, emulators)
+    service = Service(store, host, HostResources(qemu_user(config.qemu.user or None), Lending(notes=paths.lent)), paths, emulators)
     service.machines.networks = dict(config.networks)
     if config.tls.listen:
         name = config.settings.migration_host or inspect.hostname()

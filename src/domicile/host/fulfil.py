@@ -16,6 +16,7 @@ from domicile.host import devices, links, macvtap, tap
 from domicile.host.files import Labels, OpenFile, Owner, copy_template, open_file
 from domicile.host.groups import Groups
 from domicile.host.helpers import Helpers, Known
+from domicile.host.lending import Lending
 from domicile.host.ports import PortBook
 from domicile.plan.need import (
     Copied,
@@ -24,6 +25,7 @@ from domicile.plan.need import (
     File,
     Helper,
     HostTpm,
+    LentDevice,
     Macvtap,
     Need,
     OpenDevice,
@@ -31,6 +33,7 @@ from domicile.plan.need import (
     Port,
     ScsiGeneric,
     Tap,
+    VirtualFunction,
 )
 from domicile.qemu.launch import Given, User
 
@@ -81,7 +84,7 @@ def _open_link(need: Tap | Macvtap, guard: Callable[[Tap, str], None]) -> tap.Op
 def waits(needs: Sequence[Need]) -> bool:
     """Say whether something among the needs makes the caller wait for the kernel, so that a thread should do it."""
     return any(
-        isinstance(need, Macvtap) or (isinstance(need, Tap) and (need.addresses or need.vlans or need.switch or need.filter))
+        isinstance(need, Macvtap | LentDevice) or (isinstance(need, Tap) and (need.addresses or need.vlans or need.switch or need.filter))
         for need in needs
     )
 
@@ -105,7 +108,7 @@ def unguarded(_machine: str, need: Tap, _device: str) -> None:
 class Host:
     """The host's resources as one daemon gives them out."""
 
-    def __init__(self, user: User | None = None) -> None:
+    def __init__(self, user: User | None = None, lending: Lending | None = None) -> None:
         self.user = user
         self.ports = PortBook()
         self.labels = Labels(user)
@@ -113,6 +116,7 @@ class Host:
         self.groups = Groups()
         self.links = links.Links()
         self.guard: Guard = unguarded
+        self.lending = lending or Lending()
 
     def fulfil(self, machine: str, needs: Sequence[Need]) -> Fulfilled:
         """Give a machine, known by its uuid, all it needs. Never waits, but for what `waits` says.
@@ -123,6 +127,8 @@ class Host:
         """
         for need in needs:
             look(need)
+            if isinstance(need, LentDevice):
+                self.lending.check(machine, need)
         given = Fulfilled()
         try:
             for need in needs:
@@ -143,7 +149,9 @@ class Host:
         """
         for need in needs:
             look(need)
-        given = Fulfilled()
+            if isinstance(need, LentDevice):
+                self.lending.check(machine, need)
+        given, had = Fulfilled(), set(self.lending.devices_of(machine))
         try:
             for need in needs:
                 self._give(machine, need, given)
@@ -151,6 +159,8 @@ class Host:
             given.hand_over()
             for token in given.taps:
                 self.links.clear(machine, token)
+            for device in set(self.lending.devices_of(machine)) - had:
+                self.lending.give_back(machine, device)
             raise
         given.lent = self.labels.lent_to(machine)
         return given
@@ -177,6 +187,10 @@ class Host:
                 self.links.remember(machine, [link] if link is not None else [])
                 if need.vhost:
                     given._open[f"{need.token}-vhost"] = devices.open_vhost_net(need)
+            case LentDevice():
+                self.labels.lend(machine, self.lending.lend(machine, need))
+            case VirtualFunction():
+                self.lending.set_up(need)
             case OpenDevice():
                 given._open[need.token] = devices.open_device(need)
             case FdGroup():
@@ -222,5 +236,6 @@ class Host:
         """Take back all a machine was given; taps went with its QEMU."""
         self.helpers.end(machine)
         self.links.clear(machine)
+        self.lending.give_back(machine)
         self.ports.release(machine)
         self.labels.give_back(machine)

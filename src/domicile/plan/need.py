@@ -131,6 +131,30 @@ class OpenDevice(Need):
 
 
 @dataclass(frozen=True, slots=True)
+class LentDevice(Need):
+    """A device of the host that a machine has for itself, through VFIO: of PCI, by its address, or `mediated`, by its UUID.
+
+    One that is `managed` is taken from its driver and given back to it; `driver` is the kernel's module that hands it over
+    where that is not vfio-pci. `owner` is the machine's name, for others who want it.
+    """
+
+    device: str
+    managed: bool = False
+    driver: str = ""
+    mediated: bool = False
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualFunction(Need):
+    """A virtual function of a network card, set up by the card's own driver: its hardware address, and its VLAN, 0 for none."""
+
+    device: str
+    mac: str
+    vlan: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FdGroup(Need):
     """Descriptors that a client opened for an image and gave under the name `group`.
 

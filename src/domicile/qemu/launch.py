@@ -102,8 +102,11 @@ def spawn(
     log: Path,
     user: User | None = None,
     env: Mapping[str, str] | None = None,
+    memlock: int = 0,
 ) -> Launched:
     """Start the process and return at once; its monitor's socket is in `directory` and can be connected to already.
+
+    `memlock` is how many bytes it may hold in memory, -1 for any number, 0 for what everybody may.
 
     Raises:
         HostFailure: the host refused to run it.
@@ -125,7 +128,7 @@ def spawn(
             change = become(user) if user is not None else []
             itself = user if not change else None
             process = subprocess.Popen(
-                [*change, *words],
+                [*_holding(memlock), *change, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -143,6 +146,12 @@ def spawn(
     held = Process.child(process.pid)
     process.returncode = 0  # the pidfd watches and reaps it; Popen shall not
     return Launched(held, monitor_path, log, begin, words)
+
+
+def _holding(memlock: int) -> list[str]:
+    """Give the words that let a program hold memory; where the daemon is not root, it holds what it may."""
+    program = shutil.which("prlimit") if memlock and os.geteuid() == 0 else None
+    return [program, f"--memlock={'unlimited' if memlock < 0 else memlock}", "--"] if program is not None else []
 
 
 def become(user: User) -> list[str]:

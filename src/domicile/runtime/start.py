@@ -85,6 +85,8 @@ class MachineSpec:
     incoming: Incoming | FromSnapshot | Awaited | None = None
     dumper: Dumper = no_dump
     autodestroy: bool = False
+    #: Bytes that QEMU may hold in memory, -1 for any number, 0 for what everybody may.
+    memlock: int = 0
     cpu: Expected | None = None
     #: Whether QEMU can say what its virtual CPU has.
     x86: bool = False
@@ -131,7 +133,8 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         await host.start_helpers(spec.uuid, spec.needs, given, spec.directory, spec.log)
         argv = [*spec.argv, "-incoming", "defer"] if isinstance(spec.incoming, Incoming | Awaited) else spec.argv
         launched = await asyncio.to_thread(
-            spawn, argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env
+            spawn, argv, given.given, directory=spec.directory, log=spec.log, user=host.user, env=spec.env,
+            memlock=spec.memlock,
         )
         undo.push("forget the directory", lambda: record.forget(spec.directory))
         undo.push("end QEMU", lambda: _kill(launched))

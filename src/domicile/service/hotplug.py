@@ -23,6 +23,7 @@ from domicile.devices.disk import Disk
 from domicile.devices.disk.complete import layers, sources
 from domicile.devices.disk.model import BackingStore
 from domicile.devices.graphics.model import Graphics, Listen
+from domicile.devices.hostdev import lent_name
 from domicile.devices.interface import Interface, InterfaceTarget
 from domicile.devices.interface.model import Mac
 from domicile.devices.memory import MemoryDevice, size_kib
@@ -261,6 +262,9 @@ async def _forget(state: Running, alias: str) -> None:
     except NotFound:
         return
     await plugging.drop_rest(state.machine, alias, edit.target(found) if isinstance(found, Disk) else "")
+    device = lent_name(found)
+    if device:
+        state.service.resources.lending.give_back(state.machine.uuid, device)
     if isinstance(found, Interface):
         await plugging.drop_link(state, alias)
         state.service.networks.ports.unplug(found)

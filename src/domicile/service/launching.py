@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from domicile.domain.plan import Plan, plan_domain
 from domicile.host import cgroup, chain
 from domicile.plan.capabilities import Capabilities
 from domicile.plan.host import Host
-from domicile.plan.need import File, Macvtap, Need, Tap
+from domicile.plan.need import File, LentDevice, Macvtap, Need, Tap
 from domicile.runtime.lifecycle import Policy
 from domicile.runtime.record import Record
 from domicile.runtime.start import Awaited, FromSnapshot, Incoming
@@ -27,8 +29,11 @@ from domicile.service import disk_sources
 if TYPE_CHECKING:
     from domicile.service.service import Service
 
+#: What QEMU maps beside the guest's memory, which devices reach too. Source: observed with libvirt 9.0.
+_GIBIBYTE_KIB = 1024 * 1024
 
-def resolved(needs: tuple[Need, ...], mark: str) -> list[Need]:
+
+def resolved(needs: tuple[Need, ...], mark: str, owner: str) -> list[Need]:
     """Write on what outlives a machine whose it is, and say which networks nothing stands for.
 
     Raises:
@@ -42,7 +47,10 @@ def resolved(needs: tuple[Need, ...], mark: str) -> list[Need]:
             raise Unsupported(f"{need.origin}: the filter '{need.filter}' needs an interface on a bridge, not a macvtap device")
         if isinstance(need, Tap) and need.filter and need.switch:
             raise Unsupported(f"{need.origin}: the filter '{need.filter}' needs a bridge of the kernel's, not Open vSwitch")
-        found.append(replace(need, mark=mark) if isinstance(need, Macvtap) else need)
+        if isinstance(need, Macvtap):
+            found.append(replace(need, mark=mark))
+        else:
+            found.append(replace(need, owner=owner) if isinstance(need, LentDevice) else need)
     return found
 
 
@@ -54,6 +62,31 @@ def named(
         return incoming
     found = {disk.target.dev: disk.alias for disk in disk_sources.disks(domain) if disk.target is not None}
     return replace(incoming, disks=[alias.name for dev in incoming.disks if (alias := found.get(dev)) is not None])
+
+
+def locked_memory(domain: Domain, needs: Iterable[Need]) -> int:
+    """Say how many bytes QEMU may hold in memory: all of the guest's where devices reach it; 0 for as many as anybody, -1 for any."""
+    backing = domain.memoryBacking
+    if backing is not None and backing.locked:
+        return -1
+    if not any(isinstance(need, LentDevice) for need in needs):
+        return 0
+    limit = domain.memtune.hard_limit if domain.memtune is not None else None
+    whole = domain.memory.value or 0 if domain.memory is not None else 0
+    return (limit.value if limit is not None and limit.value else whole + _GIBIBYTE_KIB) * 1024
+
+
+def hold_memory(pid: int, domain: Domain, needs: Iterable[Need]) -> None:
+    """Let a QEMU that runs hold the guest's memory, for a device that comes to it. Raises: HostFailure."""
+    wanted = locked_memory(domain, needs)
+    if wanted <= 0 or os.geteuid() != 0:
+        return
+    try:
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_MEMLOCK)
+        if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted:
+            resource.prlimit(pid, resource.RLIMIT_MEMLOCK, (wanted, max(hard, wanted)))
+    except OSError as error:
+        raise HostFailure(f"QEMU cannot be let hold the guest's memory: {error.strerror}") from error
 
 
 def check_cpus(domain: Domain, caps: Capabilities) -> None:

@@ -150,7 +150,7 @@ class Machines:
         directory = service.paths.machines / f"{number}-{entry.uuid}"
         arguments = [(list(a.words), a.origin) for a in render.command_line(plan.items, caps.version)]
         below = await asyncio.to_thread(launching.backing_files, chained, host)
-        needs = [*launching.resolved(plan.needs, mark_of(self.host, entry.uuid)), *below]
+        needs = [*launching.resolved(plan.needs, mark_of(self.host, entry.uuid), entry.name), *below]
         uses = disk_sources.uses(chained, host, [need.path for need in below])
         images = await service.images.known(entry.uuid, entry.name, uses)
         try:
@@ -174,7 +174,7 @@ class Machines:
             uuid=entry.uuid, name=entry.name, id=number, argv=argv, directory=service.paths.machines / f"{number}-{entry.uuid}",
             log=service.paths.log / f"{entry.name}.log", needs=needs, policy=launching.policy(domain), paused=paused,
             env=launching.environment(service.paths.machines) | namespace.variables(domain), commands=render.commands(plan.items),
-            incoming=launching.named(incoming, plan.domain), autodestroy=autodestroy, dumper=service.saves.dump_crashed,
+            incoming=launching.named(incoming, plan.domain), autodestroy=autodestroy, memlock=launching.locked_memory(domain, needs), dumper=service.saves.dump_crashed,
             cpu=verify.expected(domain.cpu, caps, kvm=domain.type == "kvm") if (x86 := caps.arch in ("x86_64", "i386")) else None,
             x86=x86, partition=launching.partition(domain),
         )  # fmt: skip

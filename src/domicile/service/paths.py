@@ -76,6 +76,11 @@ class Paths:
         return self.state / "dump"
 
     @property
+    def lent(self) -> Path:
+        """A note for each device of the host that a machine has."""
+        return self.run / "lent"
+
+    @property
     def machines(self) -> Path:
         """A directory for each running machine."""
         return self.run / "machine"

@@ -89,7 +89,7 @@ async def check_needs(state: Running, needs: list[Need], device: Element) -> lis
     if isinstance(device, Disk):
         host = disk_sources.host_of(state.service, [device])
         needs = [*needs, *await asyncio.to_thread(launching.below, device, host)]
-    found = launching.resolved(tuple(needs), mark_of(state.service.machines.host, state.machine.uuid))
+    found = launching.resolved(tuple(needs), mark_of(state.service.machines.host, state.machine.uuid), state.machine.name)
     for need in found:
         if isinstance(need, File) and not await asyncio.to_thread(Path(need.path).exists):
             raise HostFailure(f"Cannot access storage file '{need.path}': No such file or directory")
@@ -107,6 +107,7 @@ async def add(state: Running, items: list[Item], needs: list[Need], device: Elem
     if isinstance(device, Disk):
         await _take_images(state, added, device, needs)
     resources = state.service.resources
+    launching.hold_memory(machine.pid, state.domain, needs)
     try:
         given = await asyncio.to_thread(resources.add, machine.uuid, needs)
     except BaseException:

@@ -59,6 +59,9 @@ class Takeover:
         for name in await asyncio.to_thread(macvtap.sweep, mark_of(service.machines.host), kept) if service.host.privileged else ():
             log.warning("removed a macvtap that no machine has", device=name)
         await asyncio.gather(*(self._take_over(record, known) for record, known in found.values()))
+        running = [entry.uuid for entry in service.registry if entry.machine is not None]
+        for device in await asyncio.to_thread(service.resources.lending.sweep, running):
+            log.warning("gave back a device that no machine has", device=device)
         await service.images.sweep(entry.uuid for entry in service.registry if entry.machine is not None)
         for uuid in [u for u in self._service.machines.claims if u not in found]:
             await self._service.machines.release(uuid)

@@ -3,7 +3,7 @@
 from domicile.devices.family import Family
 from domicile.devices.hostdev.complete import check, check_together, defaults, place
 from domicile.devices.hostdev.model import Hostdev
-from domicile.devices.hostdev.plan import pci_name, plan, scsi_name
+from domicile.devices.hostdev.plan import lent_name, pci_name, plan, scsi_name
 
 FAMILY = Family(
     element=Hostdev,
@@ -14,4 +14,4 @@ FAMILY = Family(
     plan=plan,
 )
 
-__all__ = ["FAMILY", "Hostdev", "check_together", "pci_name", "scsi_name"]
+__all__ = ["FAMILY", "Hostdev", "check_together", "lent_name", "pci_name", "scsi_name"]

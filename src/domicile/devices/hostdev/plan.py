@@ -10,7 +10,7 @@ from domicile.devices.parts.bus import NARROW, alias_of, is_drive, loadparm, vir
 from domicile.devices.parts.device import UnassignedAddress
 from domicile.devices.parts.secret import stored_secret
 from domicile.plan.facts import Planning
-from domicile.plan.need import File, Need, OpenDevice, ScsiGeneric
+from domicile.plan.need import File, LentDevice, Need, OpenDevice, ScsiGeneric
 from domicile.plan.qemu import Item, Structured
 
 _RESETS = {"off": (False, None), "uninitialized": (True, False), "on": (True, True)}
@@ -18,10 +18,13 @@ _RESETS = {"off": (False, None), "uninitialized": (True, False), "on": (True, Tr
 
 def plan(hostdev: Hostdev, p: Planning) -> Iterator[Item | Need]:
     """Ask for the device; one that is left unassigned is only taken from the host."""
-    source, origin = hostdev.source, p.origin(hostdev)
-    if source is None or isinstance(hostdev.address, UnassignedAddress):
+    source, origin, kind = hostdev.source, p.origin(hostdev), hostdev.type
+    if source is None:
         return
-    kind = hostdev.type
+    if kind in ("pci", "mdev"):
+        yield _lent(hostdev, source, origin)
+    if isinstance(hostdev.address, UnassignedAddress):
+        return
     if kind == "usb":
         path = _usb_path(source)
         if path is not None:
@@ -39,6 +42,25 @@ def plan(hostdev: Hostdev, p: Planning) -> Iterator[Item | Need]:
     else:
         props = _vfio(hostdev, source, p)
     yield Structured("device", props, origin=origin)
+
+
+def _lent(hostdev: Hostdev, source: HostSource, origin: str) -> LentDevice:
+    address = source.address or HostAddress()
+    if hostdev.type == "mdev":
+        return LentDevice(address.uuid or "", mediated=True, origin=origin)
+    module = (hostdev.driver.model or "") if hostdev.driver is not None else ""
+    return LentDevice(pci_name(address), managed=bool(hostdev.managed), driver=module, origin=origin)
+
+
+def lent_name(device: object) -> str:
+    """Name the device of the host that a machine's device is, where it is lent; empty for all others."""
+    source = getattr(device, "source", None)
+    if isinstance(device, Hostdev) and device.type in ("pci", "mdev") and device.source is not None:
+        return _lent(device, device.source, "").device
+    place = getattr(source, "hostaddress", None) if getattr(device, "type", None) == "hostdev" else None
+    if place is None:
+        return ""
+    return f"{place.domain or 0:04x}:{place.bus or 0:02x}:{place.slot or 0:02x}.{place.function or 0:x}"
 
 
 def _vfio(hostdev: Hostdev, source: HostSource, p: Planning) -> dict[str, Any]:

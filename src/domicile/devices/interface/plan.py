@@ -15,7 +15,7 @@ from domicile.devices.parts.chardev_plan import reconnect
 from domicile.devices.parts.device import CcwAddress, PciAddress, VirtioMmioAddress
 from domicile.plan.boards import ARM
 from domicile.plan.facts import Planning
-from domicile.plan.need import Macvtap, Need, OpenDevice, Tap
+from domicile.plan.need import LentDevice, Macvtap, Need, OpenDevice, Tap, VirtualFunction
 from domicile.plan.qemu import Command, Item, Keyed, Structured
 
 _TAPS = ("bridge", "network", "ethernet", "direct")
@@ -35,6 +35,10 @@ def plan_hostdev(interface: Interface, p: Planning) -> Iterator[Item | Need]:
         return
     a, name = interface.source.hostaddress, alias_of(interface)
     host = f"{a.domain or 0:04x}:{a.bus or 0:02x}:{a.slot or 0:02x}.{a.function or 0:x}"
+    origin = p.origin(interface)
+    yield LentDevice(host, managed=bool(interface.managed), origin=origin)
+    mac = interface.mac.address or "" if interface.mac is not None else ""
+    yield VirtualFunction(host, mac, _vlans(interface.vlan)[0][0] if interface.vlan is not None else 0, origin=origin)
     props: dict[str, Any] = {"driver": "vfio-pci", "host": host, "id": name, "bootindex": p.boot_index(interface)}
     if interface.teaming is not None:
         props["failover_pair_id"] = interface.teaming.persistent

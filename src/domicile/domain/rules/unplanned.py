@@ -12,7 +12,6 @@ from domicile.devices.disk import Disk
 from domicile.devices.disk.complete import sources as disk_sources
 from domicile.devices.disk.protocol import owner_number
 from domicile.devices.disk.source import DiskSource
-from domicile.devices.hostdev import Hostdev
 from domicile.devices.interface import Interface
 from domicile.devices.tpm import Tpm
 from domicile.domain.domain import Domain
@@ -121,8 +120,6 @@ def _interface(interface: Interface) -> Iterator[Gap]:
     port = interface.virtualport
     if port is not None and port.type in _SWITCHES:
         yield Gap(interface, "virtualport", f"<virtualport> of type '{port.type}' of an interface", True)
-    if interface.type == "hostdev":
-        yield Gap(interface, "type", f"an interface of type '{interface.type}'", True)
     for slot in _INTERFACE:
         if getattr(interface, slot) not in (None, [], False):
             yield Gap(interface, slot, f"<{slot}> of an interface", False)
@@ -130,9 +127,6 @@ def _interface(interface: Interface) -> Iterator[Gap]:
 
 def _others(domain: Domain) -> Iterator[Gap]:
     assert domain.devices is not None
-    for hostdev in domain.devices.of(Hostdev):
-        if hostdev.type in ("pci", "mdev"):
-            yield Gap(hostdev, "type", f"a host device of type '{hostdev.type}'", True)
     for tpm in domain.devices.of(Tpm):
         if tpm.backend is not None and tpm.backend.encryption is not None:
             yield Gap(tpm.backend, "encryption", "the <encryption> of an emulated TPM", True)
