@@ -149,7 +149,7 @@ async def _attempt(spec: MachineSpec, host: Host, listener: Listener, keep: Keep
         await greet(launched, monitor, deadline)
         for command in spec.commands:
             await monitor.execute(command.execute, command.arguments, deadline)
-        if spec.x86:
+        if spec.x86 or spec.cpu is not None:
             machine.note(cpu=await guest_cpu.look(argv, spec.cpu, monitor, deadline))
         if isinstance(spec.incoming, Incoming):
             await _restore(spec.incoming, monitor, launched)
