@@ -58,7 +58,8 @@ def test_interfaces_are_shown(shared_daemon: Daemon) -> None:
 
 def test_documents_are_libvirts(shared_daemon: Daemon, libvirtd) -> None:
     def said(server, *words: str) -> str:
-        return server.virsh(*words).stdout
+        # That libvirtd is in a network namespace of its own: it sees devices, but cannot ask them what they can.
+        return re.sub("^ *<feature name='.*'/>\n", "", server.virsh(*words).stdout, flags=re.MULTILINE)
 
     listed = said(libvirtd, "nodedev-list").split()
     if not listed:

@@ -461,7 +461,7 @@ def test_pulling_the_plug_meanwhile(pair: Pair, guest: Guest, at: str) -> None:
 FULL = """<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
   <serial type='pty'/><console type='pty'/><controller type='usb' model='qemu-xhci' ports='15'/><input type='tablet' bus='usb'/>
   <graphics type='vnc' port='-1'/><video><model type='virtio'/></video><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
-  <memballoon model='virtio'/><watchdog model='itco'/><sound model='ich9'/>
+  <memballoon model='virtio'/><watchdog model='i6300esb'/><sound model='ich9'/>
   <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"""
 
 
